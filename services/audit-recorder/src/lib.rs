@@ -1,0 +1,1 @@
+//! Audit records into the store, chained by hash.

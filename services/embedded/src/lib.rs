@@ -1,0 +1,1 @@
+//! Log, store and spool in one SQLite file.

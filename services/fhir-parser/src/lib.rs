@@ -1,0 +1,1 @@
+//! Raw records to Observations, legacy and audit records.

@@ -1,0 +1,1 @@
+//! Legacy records into the AMY collections.

@@ -1,0 +1,1 @@
+//! Ports, the worker loop and the semantics that every backend keeps.

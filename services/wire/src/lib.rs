@@ -1,0 +1,1 @@
+//! Avro records of every topic and the Confluent framing.
