@@ -1,1 +1,12 @@
-//! Ports, the worker loop and the semantics that every backend keeps.
+//! The ports of the pipeline, the worker loop and the semantics that every backend keeps.
+//!
+//! A backend implements [`log::Log`] (with [`log::Member`]), [`store::Store`] or [`spool::Spool`]; a service is
+//! generic over them. Nothing here knows Kafka, MongoDB or SQLite.
+#![warn(missing_docs)]
+
+pub mod backoff;
+pub mod log;
+pub mod partition;
+pub mod spool;
+pub mod store;
+pub mod topics;
