@@ -1,0 +1,167 @@
+//! The records, field by field as in `schemas/`.
+//!
+//! The serde name of each is the name of its Avro record: the codec holds one against the other.
+
+use bytes::Bytes;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// `ava4.readings.raw`: a message as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "RawReading")]
+pub struct RawRecord {
+    /// The receipt.
+    pub receipt_id: String,
+    /// The request id.
+    pub request_id: String,
+    /// Receipt time, microseconds since the epoch.
+    pub received_at: i64,
+    /// The source's label.
+    pub source: String,
+    /// Content-Type of the request.
+    pub content_type: Option<String>,
+    /// Gateway MAC, 12 lower hex.
+    pub gateway: Option<String>,
+    /// The migration run.
+    pub migration_run: Option<String>,
+    /// Items to judge; none: all.
+    pub items: Option<Vec<i32>>,
+    /// The bytes as they came.
+    #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
+    pub body: Bytes,
+}
+
+/// `ava4.readings.parked` and `.dead`: a raw record with the items that did not become Observations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Letter")]
+pub struct LetterRecord {
+    /// The receipt.
+    pub receipt_id: String,
+    /// The request id.
+    pub request_id: String,
+    /// Receipt time, microseconds since the epoch.
+    pub received_at: i64,
+    /// The source's label.
+    pub source: String,
+    /// Content-Type of the request.
+    pub content_type: Option<String>,
+    /// Gateway MAC, 12 lower hex.
+    pub gateway: Option<String>,
+    /// The migration run.
+    pub migration_run: Option<String>,
+    /// The bytes as they came.
+    #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
+    pub body: Bytes,
+    /// The items.
+    pub items: Vec<LetterItem>,
+    /// The mapping that judged.
+    pub mapping_version: String,
+    /// First judged: the log's timestamp of the raw record, microseconds.
+    pub first_try: i64,
+    /// Last judged: the log's timestamp of the raw record, microseconds.
+    pub last_try: i64,
+}
+
+/// An item of a letter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetterItem {
+    /// From 0; none for the message as a whole.
+    pub item_index: Option<i32>,
+    /// The step.
+    pub stage: String,
+    /// The reason's label.
+    pub reason: String,
+    /// The field as sent.
+    pub field: Option<String>,
+}
+
+/// `ava4.device.status`: a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "DeviceStatus")]
+pub struct StatusRecord {
+    /// Gateway MAC, 12 lower hex.
+    pub gateway: String,
+    /// IMEI.
+    pub imei: Option<String>,
+    /// ICCID.
+    pub iccid: Option<String>,
+    /// The gateway's own name.
+    pub name: Option<String>,
+    /// The gateway's own clock, microseconds.
+    pub reported_at: Option<i64>,
+    /// Receipt time, microseconds.
+    pub received_at: i64,
+    /// `heartbeat` or `power-on`.
+    pub kind: String,
+}
+
+/// `fhir.observations`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "Observation")]
+pub struct ObservationRecord {
+    /// The resource id.
+    pub id: String,
+    /// The receipt.
+    pub receipt_id: String,
+    /// The patient, 24 hex.
+    pub patient: String,
+    /// The sub-device, 12 lower hex.
+    pub device: Option<String>,
+    /// The gateway, 12 lower hex.
+    pub gateway: Option<String>,
+    /// The first LOINC code.
+    pub code: String,
+    /// The clinical time, microseconds.
+    pub effective: i64,
+    /// Receipt time, microseconds.
+    pub recorded: i64,
+    /// The mapping that made it.
+    pub mapping_version: String,
+    /// The resource as FHIR JSON.
+    pub resource: String,
+}
+
+/// `legacy.histories`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "LegacyDocument")]
+pub struct LegacyRecord {
+    /// The ObjectId, 24 hex.
+    pub id: String,
+    /// The receipt.
+    pub receipt_id: String,
+    /// The collection.
+    pub collection: String,
+    /// The document as relaxed Extended JSON.
+    pub document: String,
+}
+
+/// `audit.events`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename = "AuditEvent")]
+pub struct AuditRecord {
+    /// The resource id.
+    pub id: String,
+    /// The receipt.
+    pub receipt_id: String,
+    /// The log's timestamp of the raw record, microseconds.
+    pub recorded: i64,
+    /// The patient, 24 hex.
+    pub patient: Option<String>,
+    /// The gateway, 12 lower hex.
+    pub gateway: Option<String>,
+    /// The outcome's label.
+    pub outcome: String,
+    /// The reason's label.
+    pub reason: Option<String>,
+    /// The mapping that judged.
+    pub mapping_version: String,
+    /// The AuditEvent as FHIR JSON.
+    pub event: String,
+}
+
+fn write_bytes<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(bytes)
+}
+
+fn read_bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bytes, D::Error> {
+    apache_avro::serde::bytes::deserialize(deserializer).map(Bytes::from)
+}
