@@ -7,6 +7,9 @@
 pub mod backoff;
 pub mod log;
 pub mod partition;
+pub mod pulse;
+pub mod registry_feed;
 pub mod spool;
 pub mod store;
 pub mod topics;
+pub mod worker;

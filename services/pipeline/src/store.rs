@@ -313,13 +313,18 @@ pub trait Store: Clone + Send + Sync + 'static {
         ids: &[Uuid],
     ) -> impl Future<Output = Result<Vec<Option<Writer>>, StoreError>> + Send;
 
-    /// Inserts letters if absent; one answer each, in order. A parked letter that is `releasing` or `closed` opens
-    /// again with the new position, reason and last try and keeps its first try: that counts as inserted.
+    /// Inserts letters if absent; one answer each, in order. On either shelf a letter that is `releasing`, or `closed`
+    /// and written from another position, opens again with the new position, stage, reason, detail, mapping version
+    /// and last try and keeps its first try: that counts as inserted.
     fn insert_letters(&self, letters: &[Letter])
     -> impl Future<Output = Result<Vec<Won>, StoreError>> + Send;
 
-    /// Closes the letters (of either shelf) with these ids that are not closed yet; says how many.
-    fn close_letters(&self, ids: &[String]) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    /// Closes the letters of a shelf with these ids that are not closed yet; says how many.
+    fn close_letters(
+        &self,
+        shelf: Shelf,
+        ids: &[String],
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Letters by id; none where absent.
     fn letters(
@@ -337,8 +342,12 @@ pub trait Store: Clone + Send + Sync + 'static {
         most: usize,
     ) -> impl Future<Output = Result<Vec<Letter>, StoreError>> + Send;
 
-    /// Marks open parked letters as releasing; says which were open.
-    fn mark_releasing(&self, ids: &[String]) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
+    /// Marks open letters of a shelf as releasing; says which were open.
+    fn mark_releasing(
+        &self,
+        shelf: Shelf,
+        ids: &[String],
+    ) -> impl Future<Output = Result<Vec<String>, StoreError>> + Send;
 
     /// Keeps the raw record of a receipt that has letters (insert if absent).
     fn keep_raw(&self, records: &[(String, Vec<u8>)]) -> impl Future<Output = Result<(), StoreError>> + Send;

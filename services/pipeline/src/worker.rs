@@ -1,0 +1,284 @@
+//! The worker: takes a batch, works it, commits outputs and offsets together; waits out outages.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::backoff::Backoff;
+use crate::log::{Budget, Commit, Log, LogError, LogRecord, Member, NewRecord, Topic};
+use crate::pulse::Pulse;
+use crate::store::StoreError;
+
+/// What a service does with a batch.
+pub trait Stage: Send + 'static {
+    /// Writes what is new to the store and returns the records to publish. Called again with the same batch after an
+    /// error that can pass; dropped in the middle when the batch is lost. Everything it does must bear repetition.
+    fn work(
+        &mut self,
+        batch: &[LogRecord],
+    ) -> impl Future<Output = Result<Vec<NewRecord>, StageError>> + Send;
+
+    /// The batch of the last `work` is durable.
+    fn committed(&mut self);
+
+    /// Forget what is remembered of partitions: the assignment has changed or work was undone.
+    fn reset(&mut self);
+}
+
+/// Why a batch could not be worked.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum StageError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An invariant of ours is broken: the process ends, the records come again.
+    #[error("{0}")]
+    Broken(String),
+}
+
+impl StageError {
+    fn is_retriable(&self) -> bool {
+        match self {
+            Self::Store(e) => e.is_retriable(),
+            Self::Broken(_) => false,
+        }
+    }
+}
+
+/// Why a worker ended without being told to.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// The log.
+    #[error("{group}: {error}")]
+    Log {
+        /// The group.
+        group: String,
+        /// The error.
+        error: LogError,
+    },
+    /// The stage.
+    #[error("{group}: {error}")]
+    Stage {
+        /// The group.
+        group: String,
+        /// The error.
+        error: StageError,
+    },
+}
+
+/// Settings of a worker.
+#[derive(Debug, Clone)]
+pub struct WorkerConfig {
+    /// The consumer group.
+    pub group: String,
+    /// What it reads.
+    pub topics: Vec<Topic>,
+    /// Tells the members of one process apart.
+    pub worker: usize,
+    /// How much it takes at once.
+    pub budget: Budget,
+    /// How long the batch at hand may take once the service is told to stop.
+    pub drain: Duration,
+}
+
+/// Runs one group member until `shutdown` turns true.
+///
+/// # Errors
+/// Where waiting cannot help: fenced, a fatal client error, a store that refuses, a broken invariant.
+pub async fn run<L: Log, S: Stage>(
+    log: L,
+    config: WorkerConfig,
+    mut stage: S,
+    mut shutdown: watch::Receiver<bool>,
+    pulse: Arc<Pulse>,
+) -> Result<(), WorkerError> {
+    let group = config.group.clone();
+    let fail = |error| WorkerError::Log {
+        group: group.clone(),
+        error,
+    };
+    let Some(mut member) = join(&log, &config, &mut shutdown, &pulse).await.map_err(fail)? else {
+        return Ok(());
+    };
+    let mut backoff = Backoff::default();
+    let mut assignment = Vec::new();
+    while !*shutdown.borrow() {
+        let next = tokio::select! {
+            biased;
+            () = stopped(&mut shutdown) => break,
+            next = member.next(config.budget) => next,
+        };
+        let batch = match next {
+            Ok(batch) => batch,
+            Err(e) if e.is_retriable() => {
+                pulse.waits(&format!("log: {e}"));
+                pause(&mut backoff, &mut shutdown).await;
+                continue;
+            }
+            Err(e) => return Err(fail(e)),
+        };
+        let now = member.assignment();
+        if now != assignment {
+            stage.reset();
+            assignment = now;
+            pulse.assigned(config.worker, assignment.len());
+        }
+        if batch.is_empty() {
+            pulse.runs();
+            backoff = Backoff::default();
+            continue;
+        }
+        let done = unit(&mut member, &mut stage, &batch, &config, &mut shutdown, &pulse).await?;
+        match done {
+            Unit::Committed => {
+                stage.committed();
+                pulse.runs();
+                pulse.progressed();
+                backoff = Backoff::default();
+            }
+            Unit::Again => {
+                stage.reset();
+                assignment.clear();
+            }
+            Unit::Later => {
+                stage.reset();
+                pause(&mut backoff, &mut shutdown).await;
+            }
+        }
+    }
+    pulse.assigned(config.worker, 0);
+    match timeout(config.drain, member.leave()).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(e)) if e.is_retriable() => Ok(()),
+        Ok(Err(e)) => Err(fail(e)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// What came of one unit of work.
+enum Unit {
+    /// Done.
+    Committed,
+    /// Undone; the records come again at once.
+    Again,
+    /// Undone; wait before the next try.
+    Later,
+}
+
+async fn unit<M: Member, S: Stage>(
+    member: &mut M,
+    stage: &mut S,
+    batch: &[LogRecord],
+    config: &WorkerConfig,
+    shutdown: &mut watch::Receiver<bool>,
+    pulse: &Pulse,
+) -> Result<Unit, WorkerError> {
+    let group = &config.group;
+    let log_error = |error| WorkerError::Log {
+        group: group.clone(),
+        error,
+    };
+    let outputs = tokio::select! {
+        // Losing the batch comes first: nothing that a lost batch still does is of use.
+        biased;
+        () = member.lost() => None,
+        outputs = work(stage, batch, config, shutdown, pulse) => outputs?,
+    };
+    let Some(outputs) = outputs else {
+        return match member.rewind().await {
+            Ok(()) => Ok(Unit::Again),
+            Err(e) if e.is_retriable() => Ok(Unit::Later),
+            Err(e) => Err(log_error(e)),
+        };
+    };
+    match member.commit(outputs).await {
+        Ok(Commit::Done) => Ok(Unit::Committed),
+        Ok(Commit::Again) => Ok(Unit::Again),
+        Err(e) if e.is_retriable() => {
+            pulse.waits(&format!("log: {e}"));
+            match member.rewind().await {
+                Ok(()) => Ok(Unit::Later),
+                Err(e) if e.is_retriable() => Ok(Unit::Later),
+                Err(e) => Err(log_error(e)),
+            }
+        }
+        Err(e) => Err(log_error(e)),
+    }
+}
+
+/// Works a batch until it succeeds; none where the service is told to stop while the store is away.
+async fn work<S: Stage>(
+    stage: &mut S,
+    batch: &[LogRecord],
+    config: &WorkerConfig,
+    shutdown: &mut watch::Receiver<bool>,
+    pulse: &Pulse,
+) -> Result<Option<Vec<NewRecord>>, WorkerError> {
+    let mut backoff = Backoff::default();
+    loop {
+        let tried = tokio::select! {
+            tried = stage.work(batch) => tried,
+            () = drained(shutdown.clone(), config.drain) => return Ok(None),
+        };
+        match tried {
+            Ok(outputs) => return Ok(Some(outputs)),
+            Err(e) if e.is_retriable() => {
+                pulse.waits(&format!("store: {e}"));
+                if *shutdown.borrow() {
+                    return Ok(None);
+                }
+                pause(&mut backoff, shutdown).await;
+            }
+            Err(error) => {
+                return Err(WorkerError::Stage {
+                    group: config.group.clone(),
+                    error,
+                });
+            }
+        }
+    }
+}
+
+async fn join<L: Log>(
+    log: &L,
+    config: &WorkerConfig,
+    shutdown: &mut watch::Receiver<bool>,
+    pulse: &Pulse,
+) -> Result<Option<L::Member>, LogError> {
+    let mut backoff = Backoff::default();
+    while !*shutdown.borrow() {
+        match log.join(&config.group, &config.topics, config.worker).await {
+            Ok(member) => return Ok(Some(member)),
+            Err(e) if e.is_retriable() => {
+                pulse.waits(&format!("log: {e}"));
+                pause(&mut backoff, shutdown).await;
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(None)
+}
+
+/// Resolves once the service is told to stop (or nobody is left who could tell it).
+pub async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+async fn drained(mut shutdown: watch::Receiver<bool>, drain: Duration) {
+    stopped(&mut shutdown).await;
+    sleep(drain).await;
+}
+
+async fn pause(backoff: &mut Backoff, shutdown: &mut watch::Receiver<bool>) {
+    let wait = backoff.next_wait();
+    tokio::select! {
+        () = sleep(wait) => {}
+        () = stopped(shutdown) => {}
+    }
+}
