@@ -78,10 +78,7 @@ impl Mapping {
 
     /// The AuditEvent of these facts.
     #[must_use]
-    pub fn audit_event(&self, _facts: &AuditFacts<'_>) -> Audit {
-        Audit {
-            id: uuid::Uuid::nil(),
-            json: String::new(),
-        }
+    pub fn audit_event(&self, facts: &AuditFacts<'_>) -> Audit {
+        crate::audit::audit_event(&self.settings, facts)
     }
 }
