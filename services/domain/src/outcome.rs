@@ -122,5 +122,7 @@ labels! {
         Registry = "registry",
         /// Forwarding from the door's spool.
         Spool = "spool",
+        /// Writing to the store, which refuses the document for good.
+        Store = "store",
     }
 }

@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+pub mod foreign;
 pub mod log;
 pub mod partition;
 pub mod pulse;

@@ -1,0 +1,103 @@
+//! What the parser counts.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use stardust_domain::time::Timestamp;
+
+/// What became of readings since the start, for metrics and the statistics in the log.
+#[derive(Debug)]
+pub struct Counters {
+    readings: IntCounterVec,
+    reasons: IntCounterVec,
+    observations: IntCounter,
+    failures: IntCounter,
+    units: IntCounter,
+    processed: AtomicU64,
+    errors: AtomicU64,
+    last: Mutex<Option<Timestamp>>,
+}
+
+/// Counts of one batch; added up only when the batch is durable.
+#[derive(Debug, Default, Clone)]
+pub struct Tally {
+    pub(crate) outcomes: Vec<&'static str>,
+    pub(crate) reasons: Vec<(&'static str, &'static str)>,
+    pub(crate) observations: u64,
+}
+
+impl Counters {
+    /// Registers the counters.
+    ///
+    /// # Errors
+    /// Where a name is taken.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let counters = Self {
+            readings: IntCounterVec::new(
+                Opts::new(
+                    "stardust_parser_readings_total",
+                    "Readings by outcome, once durable",
+                ),
+                &["outcome"],
+            )?,
+            reasons: IntCounterVec::new(
+                Opts::new(
+                    "stardust_parser_refused_total",
+                    "Parked and dead readings by reason",
+                ),
+                &["shelf", "reason"],
+            )?,
+            observations: IntCounter::new("stardust_parser_observations_total", "Observations stored")?,
+            failures: IntCounter::new(
+                "stardust_parser_failures_total",
+                "Units of work that failed and were tried again",
+            )?,
+            units: IntCounter::new("stardust_parser_units_total", "Units of work that were committed")?,
+            processed: AtomicU64::new(0),
+            errors: AtomicU64::new(0),
+            last: Mutex::new(None),
+        };
+        registry.register(Box::new(counters.readings.clone()))?;
+        registry.register(Box::new(counters.reasons.clone()))?;
+        registry.register(Box::new(counters.observations.clone()))?;
+        registry.register(Box::new(counters.failures.clone()))?;
+        registry.register(Box::new(counters.units.clone()))?;
+        Ok(counters)
+    }
+
+    /// A batch is durable.
+    pub(crate) fn add(&self, tally: &Tally, now: Timestamp) {
+        for outcome in &tally.outcomes {
+            self.readings.with_label_values(&[outcome]).inc();
+            if *outcome == "dead" {
+                self.errors.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        for (shelf, reason) in &tally.reasons {
+            self.reasons.with_label_values(&[shelf, reason]).inc();
+        }
+        self.observations.inc_by(tally.observations);
+        self.units.inc();
+        self.processed
+            .fetch_add(tally.outcomes.len() as u64, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// A unit of work failed and will be tried again.
+    pub(crate) fn failed(&self) {
+        self.failures.inc();
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Readings done, errors, and the time of the last unit of work.
+    #[must_use]
+    pub fn totals(&self) -> (u64, u64, Option<Timestamp>) {
+        (
+            self.processed.load(Ordering::Relaxed),
+            self.errors.load(Ordering::Relaxed),
+            *self.last.lock().unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+}

@@ -1,0 +1,308 @@
+//! Outputs: the records of every topic that a batch leads to.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use stardust_domain::ids::PatientId;
+use stardust_domain::outcome::{AuditOutcome, DeadReason, ParkReason};
+use stardust_domain::reading::{AuditFacts, Reading, Verdict};
+use stardust_pipeline::log::{NewRecord, Topic};
+use stardust_pipeline::store::{Letter, ObservationDocument, Shelf};
+use stardust_pipeline::worker::StageError;
+use stardust_wire::{
+    AuditRecord, LegacyRecord, LetterItem, LetterRecord, ObservationRecord, StatusRecord, Subject, WireError,
+};
+use uuid::Uuid;
+
+use crate::Rules;
+use crate::counters::Tally;
+use crate::decode::Message;
+use crate::settle::{Fate, Letters, Settled};
+
+pub(crate) struct Outputs<'a> {
+    rules: &'a Rules,
+    messages: &'a [Message],
+    records: Vec<NewRecord>,
+    tally: Tally,
+}
+
+impl<'a> Outputs<'a> {
+    pub(crate) fn new(rules: &'a Rules, messages: &'a [Message]) -> Self {
+        Self {
+            rules,
+            messages,
+            records: Vec::with_capacity(messages.len() * 4),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Every record of the batch, in the order of the messages.
+    pub(crate) fn write(
+        mut self,
+        settled: &[Settled],
+        letters: &Letters,
+    ) -> Result<(Vec<NewRecord>, Tally), StageError> {
+        self.all(settled, letters)
+            .map_err(|e| StageError::Broken(format!("an output does not fit its schema: {e}")))?;
+        Ok((self.records, self.tally))
+    }
+
+    fn all(&mut self, settled: &[Settled], letters: &Letters) -> Result<(), WireError> {
+        let mut shelves: HashMap<(usize, Shelf), Vec<&Letter>> = HashMap::new();
+        for (at, s) in settled.iter().enumerate() {
+            let message = &self.messages[s.message];
+            let reading = &message.judged.readings[s.reading];
+            for letter in letters.of(at) {
+                shelves.entry((s.message, letter.shelf)).or_default().push(letter);
+            }
+            let own = letters.of(at).any(|l| !l.partial);
+            match &s.fate {
+                Fate::Created(documents) => {
+                    self.documents(documents)?;
+                    self.legacy(documents)?;
+                    self.created(message, reading, documents)?;
+                    self.tally.outcomes.push("stored");
+                }
+                Fate::Duplicate(documents) => {
+                    self.documents(documents)?;
+                    self.audit(
+                        message,
+                        reading,
+                        AuditOutcome::Duplicate,
+                        None,
+                        &reading.observation_ids,
+                    )?;
+                    self.tally.outcomes.push("duplicate");
+                }
+                Fate::Parked if own => self.refused(message, reading, "parked")?,
+                Fate::Dead if own => self.refused(message, reading, "dead")?,
+                Fate::Redelivered | Fate::Parked | Fate::Dead => self.tally.outcomes.push("redelivered"),
+            }
+        }
+        for (at, message) in self.messages.iter().enumerate() {
+            for (shelf, subject, topic) in [
+                (Shelf::Parked, Subject::Parked, &self.rules.topics.parked),
+                (Shelf::Dead, Subject::Dead, &self.rules.topics.dead),
+            ] {
+                if let Some(letters) = shelves.get(&(at, shelf)) {
+                    self.letter(message, subject, topic.clone(), letters)?;
+                }
+            }
+            if message.judged.readings.is_empty() {
+                self.status(message)?;
+                self.tally.outcomes.push("ignored");
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, topic: &Topic, key: &str, value: Vec<u8>) {
+        let key = Bytes::copy_from_slice(key.as_bytes());
+        self.records.push(NewRecord {
+            topic: topic.clone(),
+            key,
+            value: Bytes::from(value),
+        });
+    }
+
+    fn documents(&mut self, documents: &[ObservationDocument]) -> Result<(), WireError> {
+        for d in documents {
+            let patient = d.patient.to_string();
+            let record = ObservationRecord {
+                id: d.id.to_string(),
+                receipt_id: d.writer.receipt_id.clone(),
+                patient: patient.clone(),
+                device: d.device.map(|mac| mac.to_string()),
+                gateway: d.gateway.map(|mac| mac.to_string()),
+                code: d.code.clone(),
+                effective: d.effective.micros(),
+                recorded: d.recorded.micros(),
+                mapping_version: d.mapping_version.clone(),
+                resource: d.resource.clone(),
+            };
+            let value = self.rules.wire.encode(Subject::Observations, &record)?;
+            self.push(&self.rules.topics.observations, &patient, value);
+            self.tally.observations += 1;
+        }
+        Ok(())
+    }
+
+    fn legacy(&mut self, documents: &[ObservationDocument]) -> Result<(), WireError> {
+        for d in documents {
+            let Some(legacy) = &d.legacy else { continue };
+            let record = LegacyRecord {
+                id: legacy.id.clone(),
+                receipt_id: d.writer.receipt_id.clone(),
+                collection: legacy.collection.clone(),
+                document: legacy.document.clone(),
+            };
+            let value = self.rules.wire.encode(Subject::Legacy, &record)?;
+            self.push(&self.rules.topics.legacy, &d.patient.to_string(), value);
+        }
+        Ok(())
+    }
+
+    fn created(
+        &mut self,
+        message: &Message,
+        reading: &Reading,
+        documents: &[ObservationDocument],
+    ) -> Result<(), WireError> {
+        let ids: Vec<Uuid> = documents.iter().map(|d| d.id).collect();
+        let first = documents.first();
+        self.event(
+            message,
+            reading,
+            AuditOutcome::Created,
+            None,
+            &ids,
+            first.map(|d| d.patient),
+            first,
+        )
+    }
+
+    fn audit(
+        &mut self,
+        message: &Message,
+        reading: &Reading,
+        outcome: AuditOutcome,
+        reason: Option<&str>,
+        ids: &[Uuid],
+    ) -> Result<(), WireError> {
+        let patient = match reading.verdict {
+            Verdict::Emit(patient) => Some(patient),
+            Verdict::Park(_) | Verdict::Dead(_) => None,
+        };
+        self.event(message, reading, outcome, reason, ids, patient, None)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the facts of one event")]
+    fn event(
+        &mut self,
+        message: &Message,
+        reading: &Reading,
+        outcome: AuditOutcome,
+        reason: Option<&str>,
+        ids: &[Uuid],
+        patient: Option<PatientId>,
+        stored: Option<&ObservationDocument>,
+    ) -> Result<(), WireError> {
+        let mapping_version = stored.map_or_else(
+            || self.rules.mapping.version(),
+            |document| &document.mapping_version,
+        );
+        let gateway = message.gateway().filter(|_| message.raw.migration_run.is_none());
+        let event = self.rules.mapping.audit_event(&AuditFacts {
+            receipt: &message.raw.receipt_id,
+            item: reading.item,
+            outcome,
+            reason,
+            dead_quantities: &reading.dead_quantities,
+            recorded: message.recorded,
+            gateway,
+            migration_run: message.raw.migration_run.as_deref(),
+            patient,
+            observations: ids,
+            mapping_version,
+        });
+        let gateway = gateway.map(|mac| mac.to_string());
+        let key = gateway.clone().unwrap_or_else(|| message.raw.receipt_id.clone());
+        let record = AuditRecord {
+            id: event.id.to_string(),
+            receipt_id: message.raw.receipt_id.clone(),
+            recorded: message.recorded.micros(),
+            patient: patient.map(|p| p.to_string()),
+            gateway,
+            outcome: outcome.label().to_owned(),
+            reason: reason.map(str::to_owned),
+            mapping_version: mapping_version.to_owned(),
+            event: event.json,
+        };
+        let value = self.rules.wire.encode(Subject::Audit, &record)?;
+        self.push(&self.rules.topics.audit, &key, value);
+        Ok(())
+    }
+
+    fn refused(
+        &mut self,
+        message: &Message,
+        reading: &Reading,
+        outcome: &'static str,
+    ) -> Result<(), WireError> {
+        let (audit, reason) = match &reading.verdict {
+            Verdict::Park(reason) => (AuditOutcome::Parked, ParkReason::label(*reason)),
+            Verdict::Dead(death) => (AuditOutcome::Dead, DeadReason::label(death.reason)),
+            Verdict::Emit(_) => return Ok(()),
+        };
+        if let Verdict::Dead(death) = &reading.verdict {
+            tracing::warn!(
+                receipt = message.raw.receipt_id,
+                item = reading.item,
+                field = death.field,
+                "❌ dead letter: {reason}"
+            );
+        }
+        self.tally.outcomes.push(outcome);
+        self.tally.reasons.push((outcome, reason));
+        self.audit(message, reading, audit, Some(reason), &[])
+    }
+
+    fn letter(
+        &mut self,
+        message: &Message,
+        subject: Subject,
+        topic: Topic,
+        letters: &[&Letter],
+    ) -> Result<(), WireError> {
+        let raw = &message.raw;
+        let key = raw.gateway.clone().unwrap_or_else(|| raw.receipt_id.clone());
+        let record = LetterRecord {
+            receipt_id: raw.receipt_id.clone(),
+            request_id: raw.request_id.clone(),
+            received_at: raw.received_at,
+            source: raw.source.clone(),
+            content_type: raw.content_type.clone(),
+            gateway: raw.gateway.clone(),
+            migration_run: raw.migration_run.clone(),
+            body: raw.body.clone(),
+            items: letters
+                .iter()
+                .map(|l| LetterItem {
+                    item_index: Some(l.writer.position.item).filter(|item| *item >= 0),
+                    stage: l.stage.clone(),
+                    reason: l.reason.clone(),
+                    field: l.field.clone(),
+                })
+                .collect(),
+            mapping_version: self.rules.mapping.version().to_owned(),
+            first_try: letters
+                .iter()
+                .map(|l| l.first_try.micros())
+                .min()
+                .unwrap_or_default(),
+            last_try: message.recorded.micros(),
+        };
+        let value = self.rules.wire.encode(subject, &record)?;
+        self.push(&topic, &key, value);
+        Ok(())
+    }
+
+    fn status(&mut self, message: &Message) -> Result<(), WireError> {
+        let Some(status) = &message.judged.status else {
+            return Ok(());
+        };
+        let gateway = status.gateway.to_string();
+        let record = StatusRecord {
+            gateway: gateway.clone(),
+            imei: status.imei.clone(),
+            iccid: status.iccid.clone(),
+            name: status.name.clone(),
+            reported_at: status.reported_at.map(stardust_domain::time::Timestamp::micros),
+            received_at: message.raw.received_at,
+            kind: status.kind.to_owned(),
+        };
+        let value = self.rules.wire.encode(Subject::Status, &record)?;
+        self.push(&self.rules.topics.status, &gateway, value);
+        Ok(())
+    }
+}

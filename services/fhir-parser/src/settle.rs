@@ -1,0 +1,356 @@
+//! Settle: what became of each reading, from the verdict and from who won in the store.
+
+use std::collections::{HashMap, HashSet};
+
+use stardust_domain::outcome::Source;
+use stardust_domain::reading::{Reading, Verdict};
+use stardust_domain::time::Timestamp;
+use stardust_pipeline::store::{LegacyContent, Letter, ObservationDocument, Position, Shelf, Won, Writer};
+use stardust_pipeline::worker::StageError;
+use stardust_wire::{RawRecord, Subject, Wire};
+use uuid::Uuid;
+
+use crate::Rules;
+use crate::decode::Message;
+use crate::letters;
+
+/// What became of a reading.
+#[derive(Debug, Clone)]
+pub(crate) enum Fate {
+    /// Stored by this record; these documents are its own, main kind first.
+    Created(Vec<ObservationDocument>),
+    /// Stored before from another receipt; these documents (of other kinds) are its own all the same.
+    Duplicate(Vec<ObservationDocument>),
+    /// Another copy of this receipt was worked before: nothing comes of this one.
+    Redelivered,
+    /// Waits.
+    Parked,
+    /// Dead.
+    Dead,
+}
+
+/// A reading with its fate.
+#[derive(Debug, Clone)]
+pub(crate) struct Settled {
+    /// Index of the message in the batch.
+    pub(crate) message: usize,
+    /// Index of the reading in the message.
+    pub(crate) reading: usize,
+    /// The item.
+    pub(crate) item: Option<i32>,
+    /// What became of it.
+    pub(crate) fate: Fate,
+}
+
+impl Settled {
+    /// Whether this outcome ends a wait on this shelf.
+    pub(crate) fn leaves(&self, shelf: Shelf) -> bool {
+        match self.fate {
+            // Redelivered: another copy of the receipt was stored, so nothing waits any more.
+            Fate::Created(_) | Fate::Duplicate(_) | Fate::Redelivered => true,
+            Fate::Parked => shelf == Shelf::Dead,
+            Fate::Dead => shelf == Shelf::Parked,
+        }
+    }
+}
+
+/// Answers of the store, by Observation id.
+#[derive(Debug, Default)]
+pub(crate) struct Stored {
+    documents: HashMap<Uuid, (ObservationDocument, Won)>,
+    waiting: HashMap<Uuid, Writer>,
+    recalled: HashMap<Position, Vec<ObservationDocument>>,
+}
+
+impl Stored {
+    pub(crate) fn add(&mut self, documents: Vec<ObservationDocument>, won: Vec<Won>) {
+        for (document, won) in documents.into_iter().zip(won) {
+            self.documents.insert(document.id, (document, won));
+        }
+    }
+
+    pub(crate) fn writers(&mut self, ids: &[Uuid], writers: Vec<Option<Writer>>) {
+        let found = ids
+            .iter()
+            .zip(writers)
+            .filter_map(|(id, writer)| Some((*id, writer?)));
+        self.waiting.extend(found);
+    }
+
+    /// Records of this batch whose documents were there before the insert.
+    pub(crate) fn own(&self, messages: &[Message]) -> HashSet<(String, i32, i64)> {
+        let ours: HashSet<(&str, i32, i64)> = messages
+            .iter()
+            .map(|m| (m.topic.as_str(), m.partition, m.offset))
+            .collect();
+        let present = self.documents.values().filter_map(|(_, won)| match won {
+            Won::Present(writer) => Some(writer),
+            Won::Inserted => None,
+        });
+        present
+            .chain(self.waiting.values())
+            .map(|w| &w.position)
+            .filter(|p| ours.contains(&(p.topic.as_str(), p.partition, p.offset)))
+            .map(|p| (p.topic.clone(), p.partition, p.offset))
+            .collect()
+    }
+
+    pub(crate) fn recall(&mut self, found: Vec<ObservationDocument>) {
+        for document in found {
+            self.recalled
+                .entry(document.writer.position.clone())
+                .or_default()
+                .push(document);
+        }
+    }
+}
+
+/// Every reading of the batch with its place.
+pub(crate) fn readings(messages: &[Message]) -> impl Iterator<Item = (usize, usize, &Message, &Reading)> {
+    messages.iter().enumerate().flat_map(|(at, message)| {
+        message
+            .judged
+            .readings
+            .iter()
+            .enumerate()
+            .map(move |(index, reading)| (at, index, message, reading))
+    })
+}
+
+fn has_main(documents: Option<&Vec<ObservationDocument>>) -> bool {
+    documents.is_some_and(|found| found.iter().any(|d| d.main))
+}
+
+/// The documents to insert: of every reading that is emitted and not recalled, each id once.
+pub(crate) fn documents(
+    messages: &[Message],
+    recalled: &HashMap<Position, Vec<ObservationDocument>>,
+    rules: &Rules,
+) -> Vec<ObservationDocument> {
+    let mut seen = HashSet::new();
+    let mut documents = Vec::new();
+    for (_, _, message, reading) in readings(messages) {
+        let Verdict::Emit(patient) = reading.verdict else {
+            continue;
+        };
+        let writer = letters::writer(message, reading);
+        if has_main(recalled.get(&writer.position)) {
+            continue;
+        }
+        for (index, observation) in reading.observations.iter().enumerate() {
+            if !seen.insert(observation.id) {
+                continue;
+            }
+            let main = index == 0;
+            let legacy = reading
+                .legacy
+                .as_ref()
+                .filter(|_| main && rules.legacy_routing && message.source != Source::Migration);
+            documents.push(ObservationDocument {
+                id: observation.id,
+                main,
+                resource: observation.json.clone(),
+                code: observation.code.clone(),
+                status: observation.status.to_owned(),
+                patient,
+                device: reading.device,
+                gateway: message.gateway(),
+                effective: observation.effective,
+                recorded: Timestamp::from_micros(message.raw.received_at),
+                writer: writer.clone(),
+                source: message.raw.source.clone(),
+                raw_item: reading.raw_item.clone(),
+                mapping_version: rules.mapping.version().to_owned(),
+                migration_run: message.raw.migration_run.clone(),
+                legacy: legacy.map(|l| LegacyContent {
+                    collection: l.collection.to_owned(),
+                    id: l.id.clone(),
+                    document: l.document.clone(),
+                }),
+            });
+        }
+    }
+    documents
+}
+
+/// Decides the fate of every reading. Letters may still turn a parked or dead one into a redelivery.
+pub(crate) fn settle(
+    messages: &[Message],
+    stored: &Stored,
+    recalled: &HashMap<Position, Vec<ObservationDocument>>,
+) -> Vec<Settled> {
+    readings(messages)
+        .map(|(message, index, record, reading)| Settled {
+            message,
+            reading: index,
+            item: reading.item,
+            fate: fate(record, reading, stored, recalled),
+        })
+        .collect()
+}
+
+fn fate(
+    message: &Message,
+    reading: &Reading,
+    stored: &Stored,
+    recalled: &HashMap<Position, Vec<ObservationDocument>>,
+) -> Fate {
+    let own = letters::writer(message, reading);
+    // First receipt wins, whatever mapping and registry say today.
+    let before = [recalled, &stored.recalled]
+        .into_iter()
+        .filter_map(|r| r.get(&own.position));
+    if let Some(found) = before.clone().find(|found| has_main(Some(found))) {
+        let mut found = found.clone();
+        found.sort_by_key(|d| !d.main);
+        return Fate::Created(found);
+    }
+    match &reading.verdict {
+        Verdict::Dead(_) => Fate::Dead,
+        Verdict::Park(_) => {
+            let writer = reading.main_id.and_then(|id| stored.waiting.get(&id));
+            if writer.is_some_and(|w| w.receipt_id == own.receipt_id) {
+                Fate::Redelivered
+            } else {
+                Fate::Parked
+            }
+        }
+        Verdict::Emit(_) => {
+            let mut fresh = Vec::new();
+            let mut main = None;
+            for (index, observation) in reading.observations.iter().enumerate() {
+                let Some((document, won)) = stored.documents.get(&observation.id) else {
+                    continue;
+                };
+                let writer = match won {
+                    Won::Inserted => &document.writer,
+                    Won::Present(writer) => writer,
+                };
+                if index == 0 {
+                    main = Some(writer);
+                }
+                if *writer == own {
+                    let earlier = before.clone().flatten().find(|d| d.id == observation.id);
+                    fresh.push(earlier.unwrap_or(document).clone());
+                }
+            }
+            match main.map(|winner| relation(&own, winner)) {
+                Some(Relation::Own) => Fate::Created(fresh),
+                Some(Relation::OtherCopy) => Fate::Redelivered,
+                Some(Relation::Other) | None => Fate::Duplicate(fresh),
+            }
+        }
+    }
+}
+
+enum Relation {
+    Own,
+    OtherCopy,
+    Other,
+}
+
+fn relation(own: &Writer, winner: &Writer) -> Relation {
+    if own == winner {
+        return Relation::Own;
+    }
+    let (a, b) = (&own.position, &winner.position);
+    let same_record = a.topic == b.topic && a.partition == b.partition && a.offset == b.offset;
+    // Two equal items of one message are two readings of one receipt: the second is a duplicate, not a copy.
+    if own.receipt_id == winner.receipt_id && !same_record {
+        Relation::OtherCopy
+    } else {
+        Relation::Other
+    }
+}
+
+/// The letters of a batch.
+#[derive(Debug, Default)]
+pub(crate) struct Letters {
+    all: Vec<Letter>,
+    /// For each letter: the settled reading that it belongs to.
+    of: Vec<usize>,
+    emit: Vec<bool>,
+}
+
+impl Letters {
+    /// Collects the letters, each id once; what comes later in the batch under the same id is another copy.
+    pub(crate) fn collect(messages: &[Message], settled: &[Settled], mapping_version: &str) -> Self {
+        let mut letters = Self::default();
+        let mut seen = HashSet::new();
+        for (at, s) in settled.iter().enumerate() {
+            let message = &messages[s.message];
+            let reading = &message.judged.readings[s.reading];
+            let whole = match s.fate {
+                Fate::Parked | Fate::Dead => letters::whole(message, reading, mapping_version),
+                _ => None,
+            };
+            let partial = match s.fate {
+                Fate::Redelivered | Fate::Dead => None,
+                _ => letters::partial(message, reading, mapping_version),
+            };
+            for letter in whole.into_iter().chain(partial) {
+                if seen.insert(letter.id.clone()) {
+                    letters.all.push(letter);
+                    letters.of.push(at);
+                }
+            }
+        }
+        letters
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(crate) fn all(&self) -> &[Letter] {
+        &self.all
+    }
+
+    /// The raw records that the letters need, one a receipt.
+    pub(crate) fn raws(
+        &self,
+        messages: &[Message],
+        settled: &[Settled],
+        wire: &Wire,
+    ) -> Result<Vec<(String, Vec<u8>)>, StageError> {
+        let mut seen = HashSet::new();
+        let mut raws = Vec::new();
+        for at in &self.of {
+            let raw = &messages[settled[*at].message].raw;
+            if seen.insert(raw.receipt_id.as_str()) {
+                let whole = RawRecord {
+                    items: None,
+                    ..raw.clone()
+                };
+                let value = wire
+                    .encode(Subject::Raw, &whole)
+                    .map_err(|e| StageError::Broken(format!("a raw record cannot be written again: {e}")))?;
+                raws.push((raw.receipt_id.clone(), value));
+            }
+        }
+        Ok(raws)
+    }
+
+    /// Which letters are this batch's own: new, or written by these very records in an earlier try.
+    pub(crate) fn decide(&mut self, won: &[Won]) {
+        self.emit = self
+            .all
+            .iter()
+            .zip(won)
+            .map(|(letter, won)| match won {
+                Won::Inserted => true,
+                Won::Present(writer) => *writer == letter.writer,
+            })
+            .collect();
+    }
+
+    /// The letters of a settled reading that are this batch's own.
+    pub(crate) fn of(&self, at: usize) -> impl Iterator<Item = &Letter> {
+        self.all
+            .iter()
+            .zip(&self.of)
+            .zip(&self.emit)
+            .filter(move |((_, of), emit)| **of == at && **emit)
+            .map(|((letter, _), _)| letter)
+    }
+}

@@ -1,0 +1,198 @@
+//! The parser's unit of work.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use stardust_domain::reading::Verdict;
+use stardust_domain::time::Timestamp;
+use stardust_pipeline::log::{LogRecord, NewRecord};
+use stardust_pipeline::store::{ObservationDocument, Position, Shelf, Store, StoreError};
+use stardust_pipeline::worker::{Stage, StageError};
+
+use crate::Rules;
+use crate::counters::{Counters, Tally};
+use crate::decode::{self, Message};
+use crate::letters;
+use crate::outputs::Outputs;
+use crate::settle::{self, Settled, Stored};
+
+/// Turns raw records into documents and records.
+pub struct Parser<S> {
+    store: S,
+    rules: Rules,
+    counters: Arc<Counters>,
+    now: fn() -> Timestamp,
+    /// The highest offset of each partition that the store knows: records up to there may have been worked before.
+    known: HashMap<(String, i32), i64>,
+    open: Tally,
+}
+
+impl<S: Store> Parser<S> {
+    /// A parser. `now` only feeds the statistics.
+    pub fn new(store: S, rules: Rules, counters: Arc<Counters>, now: fn() -> Timestamp) -> Self {
+        Self {
+            store,
+            rules,
+            counters,
+            now,
+            known: HashMap::new(),
+            open: Tally::default(),
+        }
+    }
+
+    async fn unit(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
+        let messages = self.judge(batch);
+        let recalled = self.recall(&messages).await?;
+        let stored = self.insert(&messages, &recalled).await?;
+        let settled = settle::settle(&messages, &stored, &recalled);
+        self.close(&messages, &settled).await?;
+        let letters = self.write_letters(&messages, &settled).await?;
+        let outputs = Outputs::new(&self.rules, &messages);
+        let (records, tally) = outputs.write(&settled, &letters)?;
+        self.open = tally;
+        Ok(records)
+    }
+
+    fn judge(&self, batch: &[LogRecord]) -> Vec<Message> {
+        let registry = self.rules.registry.borrow().clone();
+        batch
+            .iter()
+            .map(|r| decode::message(&self.rules.wire, &self.rules.mapping, &registry, r))
+            .collect()
+    }
+
+    /// What is stored at the positions of this batch: a redelivery or a replay meets its own documents.
+    async fn recall(
+        &mut self,
+        messages: &[Message],
+    ) -> Result<HashMap<Position, Vec<ObservationDocument>>, StoreError> {
+        let mut spans: HashMap<(&str, i32), (i64, i64)> = HashMap::new();
+        for m in messages {
+            let span = spans
+                .entry((&m.topic, m.partition))
+                .or_insert((m.offset, m.offset));
+            *span = (span.0.min(m.offset), span.1.max(m.offset));
+        }
+        let mut recalled: HashMap<Position, Vec<ObservationDocument>> = HashMap::new();
+        for ((topic, partition), (from, to)) in spans {
+            let key = (topic.to_owned(), partition);
+            let known = match self.known.get(&key) {
+                Some(known) => *known,
+                None => {
+                    let known = self.store.highest_offset(topic, partition).await?.unwrap_or(-1);
+                    self.known.insert(key, known);
+                    known
+                }
+            };
+            if from <= known {
+                for document in self
+                    .store
+                    .observations_at(topic, partition, from, to.min(known))
+                    .await?
+                {
+                    recalled
+                        .entry(document.writer.position.clone())
+                        .or_default()
+                        .push(document);
+                }
+            }
+        }
+        Ok(recalled)
+    }
+
+    /// Whether a record may have been worked before, so that its letters may have to close.
+    fn again(&self, message: &Message) -> bool {
+        use stardust_domain::outcome::Source;
+        matches!(message.source, Source::Release | Source::Replay)
+            || self
+                .known
+                .get(&(message.topic.clone(), message.partition))
+                .is_some_and(|known| message.offset <= *known)
+    }
+
+    /// Inserts the Observations of every reading that is emitted and not recalled; what happened to each id.
+    async fn insert(
+        &self,
+        messages: &[Message],
+        recalled: &HashMap<Position, Vec<ObservationDocument>>,
+    ) -> Result<Stored, StoreError> {
+        let documents = settle::documents(messages, recalled, &self.rules);
+        let mut stored = Stored::default();
+        if !documents.is_empty() {
+            let won = self.store.insert_observations(&documents).await?;
+            stored.add(documents, won);
+        }
+        // A reading that waits may have been stored meanwhile from another copy of the same receipt.
+        let waiting: Vec<_> = messages
+            .iter()
+            .flat_map(|m| &m.judged.readings)
+            .filter(|r| matches!(r.verdict, Verdict::Park(_)))
+            .filter_map(|r| r.main_id)
+            .collect();
+        if !waiting.is_empty() {
+            let writers = self.store.observation_writers(&waiting).await?;
+            stored.writers(&waiting, writers);
+        }
+        // Documents of these very records that recall did not bring: written by this batch in a try before this one.
+        for (topic, partition, offset) in stored.own(messages) {
+            let found = self
+                .store
+                .observations_at(&topic, partition, offset, offset)
+                .await?;
+            stored.recall(found);
+        }
+        Ok(stored)
+    }
+
+    async fn close(&self, messages: &[Message], settled: &[Settled]) -> Result<(), StoreError> {
+        for shelf in [Shelf::Parked, Shelf::Dead] {
+            let ids: Vec<String> = settled
+                .iter()
+                .filter(|s| self.again(&messages[s.message]) && s.leaves(shelf))
+                .map(|s| letters::id(&messages[s.message].raw.receipt_id, s.item, None))
+                .collect();
+            if !ids.is_empty() {
+                self.store.close_letters(shelf, &ids).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the letters of the batch and the raw records that they need.
+    async fn write_letters(
+        &self,
+        messages: &[Message],
+        settled: &[Settled],
+    ) -> Result<settle::Letters, StageError> {
+        let version = self.rules.mapping.version();
+        let mut letters = settle::Letters::collect(messages, settled, version);
+        if letters.is_empty() {
+            return Ok(letters);
+        }
+        let raws = letters.raws(messages, settled, &self.rules.wire)?;
+        self.store.keep_raw(&raws).await?;
+        let won = self.store.insert_letters(letters.all()).await?;
+        letters.decide(&won);
+        Ok(letters)
+    }
+}
+
+impl<S: Store> Stage for Parser<S> {
+    async fn work(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
+        let done = self.unit(batch).await;
+        if let Err(e) = &done {
+            self.counters.failed();
+            tracing::warn!("❌ a unit of work failed: {e}");
+        }
+        done
+    }
+
+    fn committed(&mut self) {
+        self.counters.add(&std::mem::take(&mut self.open), (self.now)());
+    }
+
+    fn reset(&mut self) {
+        self.known.clear();
+        self.open = Tally::default();
+    }
+}
