@@ -6,15 +6,6 @@ use stardust_pipeline::store::{Letter, LetterState, Position, Shelf, Writer};
 
 use crate::decode::Message;
 
-/// The id of a letter: `<receipt>:<item>[:<field>]`.
-pub(crate) fn id(receipt: &str, item: Option<i32>, field: Option<&str>) -> String {
-    let item = item.map_or_else(|| "-".to_owned(), |i| i.to_string());
-    match field {
-        Some(field) => format!("{receipt}:{item}:{field}"),
-        None => format!("{receipt}:{item}"),
-    }
-}
-
 /// Where a reading stands in the log.
 pub(crate) fn writer(message: &Message, reading: &Reading) -> Writer {
     Writer {
@@ -31,7 +22,7 @@ pub(crate) fn writer(message: &Message, reading: &Reading) -> Writer {
 fn base(message: &Message, reading: &Reading, mapping_version: &str) -> Letter {
     Letter {
         shelf: Shelf::Dead,
-        id: id(&message.raw.receipt_id, reading.item, None),
+        id: Letter::id_of(&message.raw.receipt_id, reading.item, None),
         writer: writer(message, reading),
         field: None,
         partial: false,
@@ -79,7 +70,7 @@ pub(crate) fn partial(message: &Message, reading: &Reading, mapping_version: &st
         format!("also {}", others.join(", "))
     });
     Some(Letter {
-        id: id(&message.raw.receipt_id, reading.item, Some(&first.field)),
+        id: Letter::id_of(&message.raw.receipt_id, reading.item, Some(&first.field)),
         field: Some(first.field.clone()),
         partial: true,
         reason: first.reason.label().to_owned(),

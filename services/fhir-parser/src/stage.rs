@@ -6,13 +6,12 @@ use std::sync::Arc;
 use stardust_domain::reading::Verdict;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
-use stardust_pipeline::store::{ObservationDocument, Position, Shelf, Store, StoreError};
+use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError};
 use stardust_pipeline::worker::{Stage, StageError};
 
 use crate::Rules;
 use crate::counters::{Counters, Tally};
 use crate::decode::{self, Message};
-use crate::letters;
 use crate::outputs::Outputs;
 use crate::settle::{self, Settled, Stored};
 
@@ -149,7 +148,7 @@ impl<S: Store> Parser<S> {
             let ids: Vec<String> = settled
                 .iter()
                 .filter(|s| self.again(&messages[s.message]) && s.leaves(shelf))
-                .map(|s| letters::id(&messages[s.message].raw.receipt_id, s.item, None))
+                .map(|s| Letter::id_of(&messages[s.message].raw.receipt_id, s.item, None))
                 .collect();
             if !ids.is_empty() {
                 self.store.close_letters(shelf, &ids).await?;

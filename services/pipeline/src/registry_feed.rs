@@ -8,30 +8,28 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::backoff::Backoff;
-use crate::store::{RegistryDocuments, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::worker::stopped;
-
-/// Turns documents into a registry; says in words what was odd.
-pub type Build = fn(RegistryDocuments) -> Registry;
 
 /// Reads the registry once.
 ///
 /// # Errors
 /// As the store has them.
-pub async fn load<S: Store>(store: &S, build: Build) -> Result<Arc<Registry>, StoreError> {
-    store.registry().await.map(|documents| Arc::new(build(documents)))
+pub async fn load<S: Store>(store: &S) -> Result<Arc<Registry>, StoreError> {
+    let documents = store.registry().await?;
+    let (registry, _) = Registry::from_documents(documents.boxes, documents.devices, documents.patients);
+    Ok(Arc::new(registry))
 }
 
 /// Reads the registry (waiting for the store as long as it takes), then again every `every`. None once told to stop.
 pub async fn start<S: Store>(
     store: S,
-    build: Build,
     every: Duration,
     mut shutdown: watch::Receiver<bool>,
 ) -> Option<watch::Receiver<Arc<Registry>>> {
     let mut backoff = Backoff::default();
     let first = loop {
-        match load(&store, build).await {
+        match load(&store).await {
             Ok(registry) => break registry,
             Err(e) => {
                 if backoff.tries() == 0 {
@@ -52,7 +50,7 @@ pub async fn start<S: Store>(
                 () = stopped(&mut shutdown) => return,
                 () = sender.closed() => return,
             }
-            match load(&store, build).await {
+            match load(&store).await {
                 Ok(registry) => {
                     sender.send_replace(registry);
                 }

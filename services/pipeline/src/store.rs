@@ -169,6 +169,18 @@ pub struct Letter {
     pub state: LetterState,
 }
 
+impl Letter {
+    /// The id of a letter: `<receipt>:<item>[:<field>]`, the item `-` for a message as a whole.
+    #[must_use]
+    pub fn id_of(receipt: &str, item: Option<i32>, field: Option<&str>) -> String {
+        let item = item.map_or_else(|| "-".to_owned(), |i| i.to_string());
+        match field {
+            Some(field) => format!("{receipt}:{item}:{field}"),
+            None => format!("{receipt}:{item}"),
+        }
+    }
+}
+
 /// An AuditEvent with its place in a hash chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChainedEvent {

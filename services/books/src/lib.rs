@@ -1,0 +1,13 @@
+//! The books: every reading that was taken, and where it is.
+//!
+//! The raw topic says what was received; the store says what became of it. Both are compared reading by reading: the
+//! unit is (receipt, item), and each has one current outcome.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod ledger;
+mod reconcile;
+mod report;
+
+pub use reconcile::{BooksError, Groups, Reconciler};
+pub use report::{Counts, Fault, Report, Row};
