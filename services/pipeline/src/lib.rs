@@ -5,6 +5,8 @@
 #![warn(missing_docs)]
 
 pub mod backoff;
+#[cfg(feature = "contract")]
+pub mod contract;
 pub mod foreign;
 pub mod log;
 pub mod partition;

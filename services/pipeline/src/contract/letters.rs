@@ -1,0 +1,286 @@
+//! Promises about dead letters and parked readings.
+
+use super::broken::{Kept, ensure, ensure_eq};
+use super::samples::{instant, letter, writer};
+use super::store_ground::{StoreFixture, StoreGround};
+use crate::store::{Letter, LetterState, Shelf, Store, Won};
+
+const SHELVES: [Shelf; 2] = [Shelf::Dead, Shelf::Parked];
+
+/// The letter once more, from a later record.
+fn later(letter: &Letter, topic: &str, offset: i64) -> Letter {
+    let mut writer = writer(topic, offset);
+    writer.receipt_id.clone_from(&letter.writer.receipt_id);
+    Letter {
+        writer,
+        reason: "patient unknown".into(),
+        detail: None,
+        mapping_version: "m2".into(),
+        first_try: instant(offset),
+        last_try: instant(offset),
+        ..letter.clone()
+    }
+}
+
+async fn one<S: Store>(store: &S, shelf: Shelf, id: &str) -> Result<Option<Letter>, super::Broken> {
+    let mut found = store.letters(shelf, &[id.to_owned()]).await?;
+    ensure_eq!(found.len(), 1, "one answer an id");
+    Ok(found.remove(0))
+}
+
+pub(super) async fn the_first_writer_of_a_letter_wins<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
+    let (store, topic) = ground.store().await?;
+    ensure_eq!(store.insert_letters(&[]).await?, vec![], "nothing to insert");
+    for shelf in SHELVES {
+        let first = letter(shelf, &topic, 1);
+        let second = letter(shelf, &topic, 2);
+        ensure_eq!(
+            store.insert_letters(std::slice::from_ref(&first)).await?,
+            vec![Won::Inserted],
+            "absent"
+        );
+        let answers = store
+            .insert_letters(&[second.clone(), later(&first, &topic, 9)])
+            .await?;
+        ensure_eq!(
+            answers,
+            vec![Won::Inserted, Won::Present(first.writer.clone())],
+            "in order, with who won"
+        );
+        ensure_eq!(
+            one(&store, shelf, &first.id).await?,
+            Some(first),
+            "an open letter stays as it is"
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn every_field_of_a_letter_comes_back<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
+    let (store, topic) = ground.store().await?;
+    for shelf in SHELVES {
+        let full = letter(shelf, &topic, 1);
+        let mut sparse = letter(shelf, &topic, 2);
+        sparse.id = format!("{}:-", sparse.writer.receipt_id);
+        sparse.writer.position.item = -1;
+        sparse.field = None;
+        sparse.detail = None;
+        sparse.gateway = None;
+        sparse.device = None;
+        sparse.partial = true;
+        sparse.last_try = instant(50);
+        store.insert_letters(&[full.clone(), sparse.clone()]).await?;
+        let ids = [sparse.id.clone(), "absent:0".into(), full.id.clone()];
+        let back = store.letters(shelf, &ids).await?;
+        ensure_eq!(
+            back,
+            vec![Some(sparse), None, Some(full)],
+            "in the order of the ids"
+        );
+    }
+    let on_dead = letter(Shelf::Dead, &topic, 7);
+    store.insert_letters(std::slice::from_ref(&on_dead)).await?;
+    ensure_eq!(
+        one(&store, Shelf::Parked, &on_dead.id).await?,
+        None,
+        "shelves stand apart"
+    );
+    Ok(())
+}
+
+pub(super) async fn a_parked_letter_opens_again_and_keeps_its_first_try<F: StoreFixture>(
+    ground: StoreGround<F>,
+) -> Kept {
+    let (store, topic) = ground.store().await?;
+    let parked = letter(Shelf::Parked, &topic, 1);
+    store.insert_letters(std::slice::from_ref(&parked)).await?;
+    for (round, closed) in [(20, false), (30, true)] {
+        ensure_eq!(
+            store.mark_releasing(std::slice::from_ref(&parked.id)).await?,
+            vec![parked.id.clone()],
+            "it was open"
+        );
+        if closed {
+            ensure_eq!(
+                store.close_letters(std::slice::from_ref(&parked.id)).await?,
+                1,
+                "closed"
+            );
+        }
+        let again = later(&parked, &topic, round);
+        ensure_eq!(
+            store.insert_letters(std::slice::from_ref(&again)).await?,
+            vec![Won::Inserted],
+            "opening again counts as inserted"
+        );
+        let expected = Letter {
+            first_try: parked.first_try,
+            state: LetterState::Open,
+            ..again.clone()
+        };
+        let Some(found) = one(&store, Shelf::Parked, &parked.id).await? else {
+            return Err(super::Broken("the letter is gone".into()));
+        };
+        ensure_eq!(found.state, LetterState::Open, "open again");
+        ensure_eq!(found.writer, expected.writer, "the new position");
+        ensure_eq!(found.reason, expected.reason, "the new reason");
+        ensure_eq!(found.last_try, expected.last_try, "the new last try");
+        ensure_eq!(found.first_try, expected.first_try, "the first try stays");
+        ensure_eq!(
+            store.insert_letters(std::slice::from_ref(&again)).await?,
+            vec![Won::Present(again.writer.clone())],
+            "the same record once more finds itself"
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn a_dead_letter_stays_closed<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
+    let (store, topic) = ground.store().await?;
+    let dead = letter(Shelf::Dead, &topic, 1);
+    store.insert_letters(std::slice::from_ref(&dead)).await?;
+    store.close_letters(std::slice::from_ref(&dead.id)).await?;
+    ensure_eq!(
+        store.insert_letters(&[later(&dead, &topic, 9)]).await?,
+        vec![Won::Present(dead.writer.clone())],
+        "it is there already"
+    );
+    let state = one(&store, Shelf::Dead, &dead.id).await?.map(|l| l.state);
+    ensure_eq!(state, Some(LetterState::Closed), "and stays closed");
+    Ok(())
+}
+
+pub(super) async fn closing_counts_what_it_closed_on_either_shelf<F: StoreFixture>(
+    ground: StoreGround<F>,
+) -> Kept {
+    let (store, topic) = ground.store().await?;
+    let letters = [
+        letter(Shelf::Dead, &topic, 1),
+        letter(Shelf::Parked, &topic, 2),
+        letter(Shelf::Parked, &topic, 3),
+        letter(Shelf::Parked, &topic, 4),
+    ];
+    store.insert_letters(&letters).await?;
+    store.mark_releasing(std::slice::from_ref(&letters[2].id)).await?;
+    let ids: Vec<String> = letters[..3]
+        .iter()
+        .map(|l| l.id.clone())
+        .chain(["absent:0".into()])
+        .collect();
+    ensure_eq!(store.close_letters(&ids).await?, 3, "open and releasing ones");
+    ensure_eq!(
+        store.close_letters(&ids).await?,
+        0,
+        "closed ones do not count again"
+    );
+    ensure_eq!(store.close_letters(&[]).await?, 0, "nothing to close");
+    let state = one(&store, Shelf::Parked, &letters[3].id).await?.map(|l| l.state);
+    ensure_eq!(state, Some(LetterState::Open), "others stay");
+    Ok(())
+}
+
+pub(super) async fn only_open_parked_letters_are_released<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
+    let (store, topic) = ground.store().await?;
+    let (open, closed) = (letter(Shelf::Parked, &topic, 1), letter(Shelf::Parked, &topic, 2));
+    let dead = letter(Shelf::Dead, &topic, 3);
+    store
+        .insert_letters(&[open.clone(), closed.clone(), dead.clone()])
+        .await?;
+    store.close_letters(std::slice::from_ref(&closed.id)).await?;
+    let ids = [
+        dead.id.clone(),
+        closed.id.clone(),
+        open.id.clone(),
+        "absent:0".into(),
+    ];
+    ensure_eq!(
+        store.mark_releasing(&ids).await?,
+        vec![open.id.clone()],
+        "the open parked one"
+    );
+    ensure_eq!(
+        store.mark_releasing(&ids).await?,
+        Vec::<String>::new(),
+        "not twice"
+    );
+    let state = one(&store, Shelf::Parked, &open.id).await?.map(|l| l.state);
+    ensure_eq!(state, Some(LetterState::Releasing), "it is on its way");
+    let state = one(&store, Shelf::Dead, &dead.id).await?.map(|l| l.state);
+    ensure_eq!(state, Some(LetterState::Open), "dead letters stay");
+    Ok(())
+}
+
+/// The ids of one page of parked letters.
+async fn page<S: Store>(
+    store: &S,
+    states: &[LetterState],
+    after: Option<&str>,
+    most: usize,
+) -> Result<Vec<String>, super::Broken> {
+    let found = store.letters_after(Shelf::Parked, states, after, most).await?;
+    Ok(found.into_iter().map(|l| l.id).collect())
+}
+
+pub(super) async fn letters_come_in_pages_by_shelf_and_state<F: StoreFixture>(
+    ground: StoreGround<F>,
+) -> Kept {
+    let (store, topic) = ground.store().await?;
+    let letters: Vec<_> = (0..10).map(|n| letter(Shelf::Parked, &topic, n)).collect();
+    store.insert_letters(&letters).await?;
+    store.insert_letters(&[letter(Shelf::Dead, &topic, 99)]).await?;
+    let mut ids: Vec<_> = letters.iter().map(|l| l.id.clone()).collect();
+    ids.sort();
+    store.close_letters(&ids[..2]).await?;
+    store.mark_releasing(&ids[2..4]).await?;
+    ensure_eq!(
+        page(&store, &[LetterState::Open], None, 4).await?,
+        ids[4..8],
+        "the first page of open ones"
+    );
+    ensure_eq!(
+        page(&store, &[LetterState::Open], Some(&ids[7]), 4).await?,
+        ids[8..],
+        "the second"
+    );
+    ensure_eq!(
+        page(&store, &[LetterState::Open], Some(&ids[9]), 4).await?,
+        Vec::<String>::new(),
+        "the end"
+    );
+    let both = [LetterState::Closed, LetterState::Releasing];
+    ensure_eq!(
+        page(&store, &both, None, 100).await?,
+        ids[..4],
+        "two states together, in the order of ids"
+    );
+    let found = store
+        .letters_after(Shelf::Dead, &[LetterState::Open], None, 100)
+        .await?;
+    ensure!(
+        found.len() == 1 && found[0].shelf == Shelf::Dead,
+        "the other shelf"
+    );
+    Ok(())
+}
+
+pub(super) async fn the_raw_record_of_a_letter_is_kept_once<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
+    let (store, topic) = ground.store().await?;
+    let bytes: Vec<u8> = (0..=255).cycle().take(200_000).collect();
+    let (a, b) = (format!("{topic}-a"), format!("{topic}-b"));
+    store.keep_raw(&[]).await?;
+    store.keep_raw(&[(a.clone(), bytes.clone())]).await?;
+    store
+        .keep_raw(&[(a.clone(), b"other".to_vec()), (b.clone(), Vec::new())])
+        .await?;
+    ensure!(
+        store.kept_raw(&a).await?.as_ref() == Some(&bytes),
+        "the first bytes stay"
+    );
+    ensure_eq!(
+        store.kept_raw(&b).await?,
+        Some(vec![]),
+        "an empty record is one too"
+    );
+    ensure_eq!(store.kept_raw("absent").await?, None, "none where none was kept");
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! The promises of [`crate::log::Log`] and [`crate::store::Store`], as tests that every backend runs.
+//!
+//! A promise is one async function whose name says it. A backend's `tests/it/main.rs` hands in a fixture:
+//!
+//! ```ignore
+//! #[tokio::test(flavor = "multi_thread")]
+//! async fn the_log_keeps_its_promises() {
+//!     stardust_pipeline::contract::log_contract(Fixture::start().await).await.assert_kept();
+//! }
+//! ```
+//!
+//! `CONTRACT_ONLY=<part of a name>` runs a part of the suite. Time limits are generous: they end a hang, they measure nothing.
+
+mod broken;
+mod groups;
+mod handover;
+mod letters;
+mod log_ground;
+mod log_outage;
+mod offsets;
+mod records;
+mod runner;
+mod samples;
+mod store_audit;
+mod store_exports;
+mod store_ground;
+mod store_observations;
+mod store_rest;
+mod wait;
+
+pub use broken::{Broken, Kept};
+pub use log_ground::{LogFixture, LogGround};
+pub use runner::Report;
+pub use store_ground::{StoreFixture, StoreGround};
+
+use runner::{promises, run_all};
+
+/// Holds a log to every promise.
+pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
+    let at_once = fixture.at_once();
+    let ground = LogGround::new(fixture);
+    let mut report = run_all(
+        ground.clone(),
+        at_once,
+        promises![
+            records::create_makes_what_is_missing_and_describe_says_what_exists,
+            records::an_acknowledged_record_can_be_read_where_its_ack_says,
+            records::a_key_decides_the_partition,
+            records::records_of_one_key_keep_their_order,
+            records::a_large_record_of_any_bytes_comes_back_unchanged,
+            records::a_record_beyond_the_limit_is_refused_and_the_others_go_through,
+            records::a_record_for_an_unknown_topic_is_an_error_and_the_others_go_through,
+            records::reading_keeps_to_its_budget_and_goes_on_from_any_offset,
+            groups::a_member_gets_every_record_once_in_order,
+            groups::next_keeps_to_its_budget,
+            groups::next_comes_back_empty_where_nothing_is_new,
+            groups::next_can_be_cancelled_without_loss,
+            groups::rewind_delivers_again,
+            groups::outputs_and_offsets_are_committed_together,
+            groups::nothing_of_an_open_batch_is_visible,
+            groups::a_group_goes_on_where_it_left,
+            groups::groups_do_not_disturb_each_other,
+            groups::a_group_may_follow_several_topics,
+            handover::members_share_the_partitions,
+            handover::joining_and_leaving_neither_loses_nor_doubles,
+            handover::a_batch_whose_partition_moved_is_void,
+            handover::a_member_that_vanishes_is_replaced,
+            handover::members_are_listed_until_they_leave,
+            handover::a_second_member_under_one_id_fences_the_first,
+            offsets::lag_counts_what_is_left_and_is_zero_at_the_end,
+            offsets::a_chain_of_topics_ends_with_no_lag,
+            offsets::a_group_can_be_set_back_and_forward_by_offset,
+            offsets::an_offset_is_found_by_time,
+            offsets::offsets_stay_while_the_group_has_members,
+        ],
+    )
+    .await;
+    // An outage hits everything at once, so it comes last and alone.
+    report.merge(
+        run_all(
+            ground,
+            1,
+            promises![log_outage::an_outage_loses_nothing_and_doubles_nothing],
+        )
+        .await,
+    );
+    report
+}
+
+/// Holds a store to every promise.
+pub async fn store_contract<F: StoreFixture>(fixture: F) -> Report {
+    let at_once = fixture.at_once();
+    let ground = StoreGround::new(fixture);
+    let mut report = run_all(
+        ground.clone(),
+        at_once,
+        promises![
+            store_observations::the_first_writer_of_an_observation_wins,
+            store_observations::answers_come_in_the_order_of_the_documents,
+            store_observations::writers_that_race_agree_on_who_won,
+            store_observations::every_field_of_an_observation_comes_back,
+            store_observations::observations_are_found_by_their_place_in_the_log,
+            store_observations::a_batch_of_five_hundred_is_one_call,
+            store_observations::the_highest_offset_spans_observations_and_letters,
+            letters::the_first_writer_of_a_letter_wins,
+            letters::every_field_of_a_letter_comes_back,
+            letters::a_parked_letter_opens_again_and_keeps_its_first_try,
+            letters::a_dead_letter_stays_closed,
+            letters::closing_counts_what_it_closed_on_either_shelf,
+            letters::only_open_parked_letters_are_released,
+            letters::letters_come_in_pages_by_shelf_and_state,
+            letters::the_raw_record_of_a_letter_is_kept_once,
+            store_audit::a_chain_grows_and_comes_back_whole,
+            store_audit::a_place_in_a_chain_is_taken_once,
+            store_audit::recorders_that_race_leave_an_unbroken_chain,
+            store_audit::chains_stand_apart,
+            store_exports::observations_are_exported_in_pages_with_their_digits,
+            store_exports::legacy_documents_are_exported_with_their_collection,
+            store_exports::audit_events_are_exported,
+            store_exports::open_letters_are_exported_and_closed_ones_are_not,
+            store_rest::preparing_again_changes_nothing,
+            store_rest::a_legacy_document_is_stored_once,
+            store_rest::a_lease_has_one_holder_at_a_time,
+            store_rest::the_registry_comes_back,
+        ],
+    )
+    .await;
+    report.merge(
+        run_all(
+            ground,
+            1,
+            promises![store_rest::an_outage_is_retriable_and_loses_nothing],
+        )
+        .await,
+    );
+    report
+}
