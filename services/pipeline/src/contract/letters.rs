@@ -13,6 +13,7 @@ fn later(letter: &Letter, topic: &str, offset: i64) -> Letter {
     writer.receipt_id.clone_from(&letter.writer.receipt_id);
     Letter {
         writer,
+        stage: "mapping".into(),
         reason: "patient unknown".into(),
         detail: None,
         mapping_version: "m2".into(),
@@ -88,125 +89,141 @@ pub(super) async fn every_field_of_a_letter_comes_back<F: StoreFixture>(ground: 
     Ok(())
 }
 
-pub(super) async fn a_parked_letter_opens_again_and_keeps_its_first_try<F: StoreFixture>(
+pub(super) async fn a_letter_opens_again_and_keeps_its_first_try<F: StoreFixture>(
     ground: StoreGround<F>,
 ) -> Kept {
     let (store, topic) = ground.store().await?;
-    let parked = letter(Shelf::Parked, &topic, 1);
-    store.insert_letters(std::slice::from_ref(&parked)).await?;
-    for (round, closed) in [(20, false), (30, true)] {
-        ensure_eq!(
-            store.mark_releasing(std::slice::from_ref(&parked.id)).await?,
-            vec![parked.id.clone()],
-            "it was open"
-        );
-        if closed {
+    for shelf in SHELVES {
+        let first = letter(shelf, &topic, 1);
+        let id = std::slice::from_ref(&first.id);
+        store.insert_letters(std::slice::from_ref(&first)).await?;
+        for (round, closed) in [(20, false), (30, true)] {
+            ensure_eq!(store.mark_releasing(shelf, id).await?, id, "it was open");
+            if closed {
+                ensure_eq!(store.close_letters(shelf, id).await?, 1, "closed");
+            }
+            let again = later(&first, &topic, round);
             ensure_eq!(
-                store.close_letters(std::slice::from_ref(&parked.id)).await?,
-                1,
-                "closed"
+                store.insert_letters(std::slice::from_ref(&again)).await?,
+                vec![Won::Inserted],
+                "opening again counts as inserted"
+            );
+            let Some(found) = one(&store, shelf, &first.id).await? else {
+                return Err(super::Broken("the letter is gone".into()));
+            };
+            ensure_eq!(found.state, LetterState::Open, "open again");
+            ensure_eq!(found.writer, again.writer, "the new position");
+            ensure_eq!(found.stage, again.stage, "the new stage");
+            ensure_eq!(found.reason, again.reason, "the new reason");
+            ensure_eq!(found.detail, again.detail, "the new detail");
+            ensure_eq!(found.mapping_version, again.mapping_version, "the new mapping");
+            ensure_eq!(found.last_try, again.last_try, "the new last try");
+            ensure_eq!(found.first_try, first.first_try, "the first try stays");
+            ensure_eq!(
+                store.insert_letters(std::slice::from_ref(&again)).await?,
+                vec![Won::Present(again.writer.clone())],
+                "the same record once more finds itself"
             );
         }
-        let again = later(&parked, &topic, round);
-        ensure_eq!(
-            store.insert_letters(std::slice::from_ref(&again)).await?,
-            vec![Won::Inserted],
-            "opening again counts as inserted"
-        );
-        let expected = Letter {
-            first_try: parked.first_try,
-            state: LetterState::Open,
-            ..again.clone()
-        };
-        let Some(found) = one(&store, Shelf::Parked, &parked.id).await? else {
-            return Err(super::Broken("the letter is gone".into()));
-        };
-        ensure_eq!(found.state, LetterState::Open, "open again");
-        ensure_eq!(found.writer, expected.writer, "the new position");
-        ensure_eq!(found.reason, expected.reason, "the new reason");
-        ensure_eq!(found.last_try, expected.last_try, "the new last try");
-        ensure_eq!(found.first_try, expected.first_try, "the first try stays");
-        ensure_eq!(
-            store.insert_letters(std::slice::from_ref(&again)).await?,
-            vec![Won::Present(again.writer.clone())],
-            "the same record once more finds itself"
-        );
     }
     Ok(())
 }
 
-pub(super) async fn a_dead_letter_stays_closed<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
-    let (store, topic) = ground.store().await?;
-    let dead = letter(Shelf::Dead, &topic, 1);
-    store.insert_letters(std::slice::from_ref(&dead)).await?;
-    store.close_letters(std::slice::from_ref(&dead.id)).await?;
-    ensure_eq!(
-        store.insert_letters(&[later(&dead, &topic, 9)]).await?,
-        vec![Won::Present(dead.writer.clone())],
-        "it is there already"
-    );
-    let state = one(&store, Shelf::Dead, &dead.id).await?.map(|l| l.state);
-    ensure_eq!(state, Some(LetterState::Closed), "and stays closed");
-    Ok(())
-}
-
-pub(super) async fn closing_counts_what_it_closed_on_either_shelf<F: StoreFixture>(
+pub(super) async fn a_closed_letter_stays_closed_for_its_own_record<F: StoreFixture>(
     ground: StoreGround<F>,
 ) -> Kept {
     let (store, topic) = ground.store().await?;
-    let letters = [
-        letter(Shelf::Dead, &topic, 1),
-        letter(Shelf::Parked, &topic, 2),
-        letter(Shelf::Parked, &topic, 3),
-        letter(Shelf::Parked, &topic, 4),
-    ];
+    for shelf in SHELVES {
+        let first = letter(shelf, &topic, 1);
+        let id = std::slice::from_ref(&first.id);
+        store.insert_letters(std::slice::from_ref(&first)).await?;
+        store.close_letters(shelf, id).await?;
+        ensure_eq!(
+            store.insert_letters(std::slice::from_ref(&first)).await?,
+            vec![Won::Present(first.writer.clone())],
+            "it is there already"
+        );
+        let state = one(&store, shelf, &first.id).await?.map(|l| l.state);
+        ensure_eq!(state, Some(LetterState::Closed), "and stays closed");
+    }
+    Ok(())
+}
+
+pub(super) async fn closing_counts_what_it_closed_on_its_shelf<F: StoreFixture>(
+    ground: StoreGround<F>,
+) -> Kept {
+    let (store, topic) = ground.store().await?;
+    let letters: Vec<_> = (1..=3).map(|n| letter(Shelf::Parked, &topic, n)).collect();
+    let twin = letter(Shelf::Dead, &topic, 1);
     store.insert_letters(&letters).await?;
-    store.mark_releasing(std::slice::from_ref(&letters[2].id)).await?;
-    let ids: Vec<String> = letters[..3]
+    store.insert_letters(std::slice::from_ref(&twin)).await?;
+    store
+        .mark_releasing(Shelf::Parked, std::slice::from_ref(&letters[1].id))
+        .await?;
+    let ids: Vec<String> = letters[..2]
         .iter()
         .map(|l| l.id.clone())
         .chain(["absent:0".into()])
         .collect();
-    ensure_eq!(store.close_letters(&ids).await?, 3, "open and releasing ones");
     ensure_eq!(
-        store.close_letters(&ids).await?,
+        store.close_letters(Shelf::Parked, &ids).await?,
+        2,
+        "open and releasing ones"
+    );
+    ensure_eq!(
+        store.close_letters(Shelf::Parked, &ids).await?,
         0,
         "closed ones do not count again"
     );
-    ensure_eq!(store.close_letters(&[]).await?, 0, "nothing to close");
-    let state = one(&store, Shelf::Parked, &letters[3].id).await?.map(|l| l.state);
+    ensure_eq!(
+        store.close_letters(Shelf::Parked, &[]).await?,
+        0,
+        "nothing to close"
+    );
+    let state = one(&store, Shelf::Parked, &letters[2].id).await?.map(|l| l.state);
     ensure_eq!(state, Some(LetterState::Open), "others stay");
+    let state = one(&store, Shelf::Dead, &twin.id).await?.map(|l| l.state);
+    ensure_eq!(state, Some(LetterState::Open), "the other shelf stays");
+    ensure_eq!(
+        store.close_letters(Shelf::Dead, &ids).await?,
+        1,
+        "the same id on the other shelf"
+    );
     Ok(())
 }
 
-pub(super) async fn only_open_parked_letters_are_released<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
+pub(super) async fn only_open_letters_are_released<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
     let (store, topic) = ground.store().await?;
-    let (open, closed) = (letter(Shelf::Parked, &topic, 1), letter(Shelf::Parked, &topic, 2));
-    let dead = letter(Shelf::Dead, &topic, 3);
-    store
-        .insert_letters(&[open.clone(), closed.clone(), dead.clone()])
-        .await?;
-    store.close_letters(std::slice::from_ref(&closed.id)).await?;
-    let ids = [
-        dead.id.clone(),
-        closed.id.clone(),
-        open.id.clone(),
-        "absent:0".into(),
-    ];
-    ensure_eq!(
-        store.mark_releasing(&ids).await?,
-        vec![open.id.clone()],
-        "the open parked one"
-    );
-    ensure_eq!(
-        store.mark_releasing(&ids).await?,
-        Vec::<String>::new(),
-        "not twice"
-    );
-    let state = one(&store, Shelf::Parked, &open.id).await?.map(|l| l.state);
-    ensure_eq!(state, Some(LetterState::Releasing), "it is on its way");
-    let state = one(&store, Shelf::Dead, &dead.id).await?.map(|l| l.state);
-    ensure_eq!(state, Some(LetterState::Open), "dead letters stay");
+    for (shelf, other) in [(Shelf::Parked, Shelf::Dead), (Shelf::Dead, Shelf::Parked)] {
+        let base = if shelf == Shelf::Parked { 0 } else { 10 };
+        let (open, closed) = (letter(shelf, &topic, base + 1), letter(shelf, &topic, base + 2));
+        let elsewhere = letter(other, &topic, base + 3);
+        store.insert_letters(&[open.clone(), closed.clone()]).await?;
+        store.insert_letters(std::slice::from_ref(&elsewhere)).await?;
+        store
+            .close_letters(shelf, std::slice::from_ref(&closed.id))
+            .await?;
+        let ids = [
+            elsewhere.id.clone(),
+            closed.id.clone(),
+            open.id.clone(),
+            "absent:0".into(),
+        ];
+        ensure_eq!(
+            store.mark_releasing(shelf, &ids).await?,
+            vec![open.id.clone()],
+            "the open one"
+        );
+        ensure_eq!(
+            store.mark_releasing(shelf, &ids).await?,
+            Vec::<String>::new(),
+            "not twice"
+        );
+        let state = one(&store, shelf, &open.id).await?.map(|l| l.state);
+        ensure_eq!(state, Some(LetterState::Releasing), "it is on its way");
+        let state = one(&store, other, &elsewhere.id).await?.map(|l| l.state);
+        ensure_eq!(state, Some(LetterState::Open), "the other shelf stays");
+    }
     Ok(())
 }
 
@@ -230,8 +247,8 @@ pub(super) async fn letters_come_in_pages_by_shelf_and_state<F: StoreFixture>(
     store.insert_letters(&[letter(Shelf::Dead, &topic, 99)]).await?;
     let mut ids: Vec<_> = letters.iter().map(|l| l.id.clone()).collect();
     ids.sort();
-    store.close_letters(&ids[..2]).await?;
-    store.mark_releasing(&ids[2..4]).await?;
+    store.close_letters(Shelf::Parked, &ids[..2]).await?;
+    store.mark_releasing(Shelf::Parked, &ids[2..4]).await?;
     ensure_eq!(
         page(&store, &[LetterState::Open], None, 4).await?,
         ids[4..8],

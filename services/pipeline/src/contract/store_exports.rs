@@ -87,9 +87,13 @@ pub(super) async fn open_letters_are_exported_and_closed_ones_are_not<F: StoreFi
         letters[1].gateway = None;
         letters[1].last_try = instant(400);
         store.insert_letters(&letters).await?;
-        store.close_letters(std::slice::from_ref(&letters[4].id)).await?;
+        store
+            .close_letters(shelf, std::slice::from_ref(&letters[4].id))
+            .await?;
         if shelf == Shelf::Parked {
-            store.mark_releasing(std::slice::from_ref(&letters[3].id)).await?;
+            store
+                .mark_releasing(shelf, std::slice::from_ref(&letters[3].id))
+                .await?;
         }
         let open = if shelf == Shelf::Parked { 3 } else { 4 };
         let mut letters = letters[..open].to_vec();
