@@ -52,18 +52,14 @@ impl Timestamp {
         if !(1..=9999).contains(&t.year()) {
             return None;
         }
-        let (h, m) = (zone.0.whole_hours(), zone.0.minutes_past_hour());
-        let sign = if zone.0.is_negative() { '-' } else { '+' };
         Some(format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{sign}{:02}:{:02}",
+            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}",
             t.year(),
             u8::from(t.month()),
             t.day(),
             t.hour(),
             t.minute(),
-            t.second(),
-            h.unsigned_abs(),
-            m.unsigned_abs()
+            t.second()
         ))
     }
 
@@ -131,6 +127,17 @@ impl std::str::FromStr for Zone {
         UtcOffset::from_hms(sign * hours, sign * minutes, 0)
             .map(Zone)
             .map_err(|_| ZoneError)
+    }
+}
+
+impl std::fmt::Display for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (hours, minutes) = (
+            self.0.whole_hours().unsigned_abs(),
+            self.0.minutes_past_hour().unsigned_abs(),
+        );
+        let sign = if self.0.is_negative() { '-' } else { '+' };
+        write!(f, "{sign}{hours:02}:{minutes:02}")
     }
 }
 

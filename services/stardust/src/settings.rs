@@ -1,0 +1,376 @@
+//! Settings from the environment: names, defaults, limits, and what `stardust config` prints.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use stardust_domain::time::Zone;
+
+/// A setting that cannot be used. The message names the variable and what is allowed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}. Allowed: {allowed}")]
+pub struct SettingError {
+    name: &'static str,
+    problem: String,
+    allowed: String,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `STARDUST_LISTEN`; none: the command's default.
+    pub listen: Option<SocketAddr>,
+    /// `STARDUST_INSTANCE_ID`.
+    pub instance: String,
+    /// `STARDUST_DATA_DIR`.
+    pub data_dir: PathBuf,
+    /// `KAFKA_BROKERS`.
+    pub kafka_brokers: Option<String>,
+    /// `KAFKA_PROPERTIES`.
+    pub kafka_properties: Vec<(String, String)>,
+    /// `SCHEMA_REGISTRY_URL`.
+    pub schema_registry: Option<String>,
+    /// `MONGODB_URI`.
+    pub mongodb_uri: Option<String>,
+    /// `MONGODB_MAIN_DB`.
+    pub main_db: String,
+    /// `MONGODB_FHIR_DB`.
+    pub fhir_db: String,
+    /// `FHIR_QUEUE_NAME`.
+    pub group: String,
+    /// `FHIR_BATCH_SIZE`.
+    pub batch_size: usize,
+    /// `FHIR_WORKER_THREADS`.
+    pub workers: usize,
+    /// `ENABLE_LEGACY_ROUTING`.
+    pub legacy_routing: bool,
+    /// `TIME_ZONE_OFFSET`.
+    pub zone: Zone,
+    /// `IDENTIFIER_BASE`.
+    pub identifier_base: String,
+    /// `MAPPING_FILE`.
+    pub mapping_file: Option<PathBuf>,
+    /// `REGISTRY_REFRESH_SECONDS`.
+    pub registry_refresh: Duration,
+    /// `SPOOL_LIMIT_MB`.
+    pub spool_limit_bytes: u64,
+    /// `TOPIC_PREFIX`.
+    pub topic_prefix: String,
+    /// `TOPIC_PARTITIONS`.
+    pub topic_partitions: i32,
+    /// `RUST_LOG`.
+    pub log_filter: String,
+    /// `LOG_FORMAT`.
+    pub log_format: LogFormat,
+}
+
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+fn set(env: Lookup<'_>, name: &'static str) -> Option<String> {
+    env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
+}
+
+fn fail<T>(name: &'static str, problem: impl Into<String>, allowed: impl Into<String>) -> Result<T, SettingError> {
+    Err(SettingError { name, problem: problem.into(), allowed: allowed.into() })
+}
+
+fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+    env: Lookup<'_>,
+    name: &'static str,
+    default: T,
+    least: T,
+    most: T,
+) -> Result<T, SettingError> {
+    let Some(text) = set(env, name) else { return Ok(default) };
+    match text.parse::<T>() {
+        Ok(n) if n >= least && n <= most => Ok(n),
+        _ => fail(name, format!("`{text}` cannot be used"), format!("a whole number from {least} to {most}")),
+    }
+}
+
+fn truth(env: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, SettingError> {
+    match set(env, name).map(|v| v.to_ascii_lowercase()).as_deref() {
+        None => Ok(default),
+        Some("true" | "1" | "yes" | "on") => Ok(true),
+        Some("false" | "0" | "no" | "off") => Ok(false),
+        Some(other) => fail(name, format!("`{other}` cannot be used"), "true or false"),
+    }
+}
+
+fn topic_part(name: &'static str, text: String) -> Result<String, SettingError> {
+    let fits = text.len() <= 200 && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
+    if fits { Ok(text) } else { fail(name, "it cannot be used", "letters, digits, `.`, `_` and `-`, at most 200") }
+}
+
+impl Settings {
+    /// From the process environment.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn from_environment() -> Result<Self, SettingError> {
+        Self::from_lookup(&|name| std::env::var(name).ok())
+    }
+
+    /// From any source of variables.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn from_lookup(env: Lookup<'_>) -> Result<Self, SettingError> {
+        unavailable(env)?;
+        let instance = match set(env, "STARDUST_INSTANCE_ID") {
+            Some(id) => topic_part("STARDUST_INSTANCE_ID", id)?,
+            None => host_name(),
+        };
+        let listen = match set(env, "STARDUST_LISTEN") {
+            None => None,
+            Some(text) => match text.parse::<SocketAddr>() {
+                Ok(address) if address.ip().is_loopback() => Some(address),
+                Ok(_) => {
+                    return fail(
+                        "STARDUST_LISTEN",
+                        "any address other than loopback requires device tokens, which this version does not have",
+                        "a loopback address and port such as 127.0.0.1:5054; put a TLS proxy with authentication in front",
+                    );
+                }
+                Err(_) => {
+                    return fail("STARDUST_LISTEN", format!("`{text}` cannot be used"), "an address and port such as 127.0.0.1:5054");
+                }
+            },
+        };
+        let zone = match set(env, "TIME_ZONE_OFFSET").unwrap_or_else(|| "+07:00".to_owned()).parse() {
+            Ok(zone) => zone,
+            Err(_) => return fail("TIME_ZONE_OFFSET", "it cannot be used", "an offset from -12:00 to +14:00 such as +07:00"),
+        };
+        let mongodb_uri = set(env, "MONGODB_URI");
+        if mongodb_uri.as_ref().is_some_and(|u| !u.starts_with("mongodb://") && !u.starts_with("mongodb+srv://")) {
+            return fail("MONGODB_URI", "it is no MongoDB connection string", "mongodb://… or mongodb+srv://…");
+        }
+        let main_db = database(env, "MONGODB_MAIN_DB", "AMY")?;
+        let fhir_db = database(env, "MONGODB_FHIR_DB", "MFC_FHIR_R5")?;
+        if main_db.eq_ignore_ascii_case(&fhir_db) {
+            return fail("MONGODB_FHIR_DB", "it names the same database as MONGODB_MAIN_DB", "another name");
+        }
+        let kafka_brokers = set(env, "KAFKA_BROKERS");
+        let kafka_properties = properties(env)?;
+        if kafka_brokers.is_none() && !kafka_properties.is_empty() {
+            return fail("KAFKA_PROPERTIES", "there is no broker that they could be for", "only together with KAFKA_BROKERS");
+        }
+        let schema_registry = set(env, "SCHEMA_REGISTRY_URL");
+        if let Some(url) = &schema_registry {
+            if !url.starts_with("http://") {
+                return fail("SCHEMA_REGISTRY_URL", "only plain HTTP is spoken to the registry", "http://host:port");
+            }
+            if kafka_brokers.is_none() {
+                return fail("SCHEMA_REGISTRY_URL", "a registry without a broker is of no use", "only together with KAFKA_BROKERS");
+            }
+        }
+        Ok(Self {
+            listen,
+            instance,
+            data_dir: set(env, "STARDUST_DATA_DIR").map_or_else(|| PathBuf::from("./data"), PathBuf::from),
+            kafka_brokers,
+            kafka_properties,
+            schema_registry,
+            mongodb_uri,
+            main_db,
+            fhir_db,
+            group: topic_part(
+                "FHIR_QUEUE_NAME",
+                set(env, "FHIR_QUEUE_NAME").unwrap_or_else(|| "fhir_processing_queue".to_owned()),
+            )?,
+            batch_size: number(env, "FHIR_BATCH_SIZE", 500, 1, 10_000)?,
+            workers: number(env, "FHIR_WORKER_THREADS", 4, 1, 64)?,
+            legacy_routing: truth(env, "ENABLE_LEGACY_ROUTING", true)?,
+            zone,
+            identifier_base: identifier_base(env)?,
+            mapping_file: set(env, "MAPPING_FILE").map(PathBuf::from),
+            registry_refresh: Duration::from_secs(number(env, "REGISTRY_REFRESH_SECONDS", 30, 1, 86_400)?),
+            spool_limit_bytes: number(env, "SPOOL_LIMIT_MB", 1_024_u64, 1, 1_048_576)? << 20,
+            topic_prefix: topic_part("TOPIC_PREFIX", set(env, "TOPIC_PREFIX").unwrap_or_default())?,
+            topic_partitions: number(env, "TOPIC_PARTITIONS", 12, 1, 1_000)?,
+            log_filter: set(env, "RUST_LOG").unwrap_or_else(|| "info".to_owned()),
+            log_format: match set(env, "LOG_FORMAT").as_deref() {
+                None | Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                Some(other) => return fail("LOG_FORMAT", format!("`{other}` cannot be used"), "text or json"),
+            },
+        })
+    }
+
+    /// The settings in force, by variable. Secrets are masked.
+    #[must_use]
+    pub fn listing(&self) -> Vec<(&'static str, String)> {
+        let none = || "(not set)".to_owned();
+        let properties: Vec<String> = self
+            .kafka_properties
+            .iter()
+            .map(|(k, v)| format!("{k}={}", if is_secret(k) { "***" } else { v }))
+            .collect();
+        vec![
+            ("STARDUST_LISTEN", self.listen.map_or_else(|| "(the command's default)".to_owned(), |a| a.to_string())),
+            ("STARDUST_INSTANCE_ID", self.instance.clone()),
+            ("STARDUST_DATA_DIR", self.data_dir.display().to_string()),
+            ("KAFKA_BROKERS", self.kafka_brokers.clone().unwrap_or_else(none)),
+            ("KAFKA_PROPERTIES", if properties.is_empty() { none() } else { properties.join(",") }),
+            ("SCHEMA_REGISTRY_URL", self.schema_registry.as_deref().map_or_else(none, masked)),
+            ("MONGODB_URI", self.mongodb_uri.as_deref().map_or_else(none, masked)),
+            ("MONGODB_MAIN_DB", self.main_db.clone()),
+            ("MONGODB_FHIR_DB", self.fhir_db.clone()),
+            ("ENABLE_ASYNC_FHIR", "true".to_owned()),
+            ("FHIR_QUEUE_NAME", self.group.clone()),
+            ("FHIR_BATCH_SIZE", self.batch_size.to_string()),
+            ("FHIR_WORKER_THREADS", self.workers.to_string()),
+            ("ENABLE_LEGACY_ROUTING", self.legacy_routing.to_string()),
+            ("TIME_ZONE_OFFSET", self.zone.to_string()),
+            ("IDENTIFIER_BASE", self.identifier_base.clone()),
+            ("MAPPING_FILE", self.mapping_file.as_ref().map_or_else(none, |f| f.display().to_string())),
+            ("REGISTRY_REFRESH_SECONDS", self.registry_refresh.as_secs().to_string()),
+            ("SPOOL_LIMIT_MB", (self.spool_limit_bytes >> 20).to_string()),
+            ("TOPIC_PREFIX", self.topic_prefix.clone()),
+            ("TOPIC_PARTITIONS", self.topic_partitions.to_string()),
+            ("RUST_LOG", self.log_filter.clone()),
+            ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
+        ]
+    }
+}
+
+/// Settings of what this version does not have: better refused than silently without effect.
+fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
+    for (name, what) in [
+        ("DEVICE_TOKENS_FILE", "device tokens"),
+        ("AUDIT_SIGNING_KEY_FILE", "signed audit heads"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "the export of traces"),
+    ] {
+        if set(env, name).is_some() {
+            return fail(name, format!("this version does not have {what}"), "leave it unset");
+        }
+    }
+    if !truth(env, "ENABLE_ASYNC_FHIR", true)? {
+        return fail("ENABLE_ASYNC_FHIR", "this version does not have the synchronous fallback", "true");
+    }
+    if truth(env, "AUTO_START_MIGRATION", false)? {
+        return fail("AUTO_START_MIGRATION", "this version does not have the migrator", "false");
+    }
+    Ok(())
+}
+
+fn database(env: Lookup<'_>, name: &'static str, default: &str) -> Result<String, SettingError> {
+    let text = set(env, name).unwrap_or_else(|| default.to_owned());
+    let fits = text.len() <= 63 && !text.contains(['/', '\\', '.', ' ', '"', '$', '\0']);
+    if fits { Ok(text) } else { fail(name, "it is no name of a database", "at most 63 characters without / \\ . \" $ and blanks") }
+}
+
+fn identifier_base(env: Lookup<'_>) -> Result<String, SettingError> {
+    let name = "IDENTIFIER_BASE";
+    let text = set(env, name).unwrap_or_else(|| "urn:stardust:".to_owned());
+    let absolute = text.split_once(':').is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+    let fits = absolute && text.ends_with([':', '/', '#']) && text.bytes().all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c));
+    if fits { Ok(text) } else { fail(name, "it is no start of a URI", "an absolute URI that ends with `:`, `/` or `#`, such as urn:stardust:") }
+}
+
+fn properties(env: Lookup<'_>) -> Result<Vec<(String, String)>, SettingError> {
+    let name = "KAFKA_PROPERTIES";
+    let Some(text) = set(env, name) else { return Ok(Vec::new()) };
+    text.split(',')
+        .map(|pair| match pair.split_once('=') {
+            Some((k, v)) if !k.trim().is_empty() => Ok((k.trim().to_owned(), v.trim().to_owned())),
+            _ => fail(name, "a part is not of the form name=value", "name=value,name=value as librdkafka has them"),
+        })
+        .collect()
+}
+
+fn is_secret(property: &str) -> bool {
+    ["password", "secret", "key.pem", "jaas", "token"].iter().any(|part| property.contains(part))
+}
+
+/// A URI without its password.
+fn masked(uri: &str) -> String {
+    let Some((scheme, rest)) = uri.split_once("://") else { return "***".to_owned() };
+    // The last @ before the path: a password may hold one that was not escaped.
+    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
+    let Some(at) = authority.rfind('@') else { return uri.to_owned() };
+    let user = authority[..at].split(':').next().unwrap_or_default();
+    format!("{scheme}://{user}:***{}", &rest[at..])
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
+    if name.is_empty() { "stardust".to_owned() } else { name }
+}
+
+/// The default address of a command that has the door.
+#[must_use]
+pub fn door_address() -> SocketAddr {
+    SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 5054)
+}
+
+/// A free loopback port: for the services without a door.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    SocketAddr::new(IpAddr::from([127, 0, 0, 1]), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(pairs: &[(&str, &str)]) -> Result<Settings, SettingError> {
+        Settings::from_lookup(&|name| pairs.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let s = with(&[]).unwrap();
+        assert_eq!((s.main_db.as_str(), s.fhir_db.as_str()), ("AMY", "MFC_FHIR_R5"));
+        assert_eq!((s.group.as_str(), s.batch_size, s.workers), ("fhir_processing_queue", 500, 4));
+        assert_eq!(s.zone.to_string(), "+07:00");
+        assert!(s.legacy_routing);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_names_its_variable_and_what_is_allowed() {
+        for (name, value) in [
+            ("FHIR_BATCH_SIZE", "0"),
+            ("FHIR_WORKER_THREADS", "many"),
+            ("ENABLE_LEGACY_ROUTING", "maybe"),
+            ("ENABLE_ASYNC_FHIR", "false"),
+            ("TIME_ZONE_OFFSET", "7"),
+            ("STARDUST_LISTEN", "0.0.0.0:5054"),
+            ("STARDUST_LISTEN", "here"),
+            ("MONGODB_URI", "http://127.0.0.1"),
+            ("MONGODB_FHIR_DB", "AMY"),
+            ("KAFKA_PROPERTIES", "a=b"),
+            ("SCHEMA_REGISTRY_URL", "127.0.0.1:8081"),
+            ("DEVICE_TOKENS_FILE", "tokens"),
+            ("LOG_FORMAT", "xml"),
+            ("IDENTIFIER_BASE", "stardust"),
+        ] {
+            let text = with(&[(name, value)]).unwrap_err().to_string();
+            assert!(text.starts_with(&format!("{name}: ")) && text.contains("Allowed: "), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_masked() {
+        let s = with(&[
+            ("KAFKA_BROKERS", "127.0.0.1:9092"),
+            ("KAFKA_PROPERTIES", "sasl.username=ward,sasl.password=hush"),
+            ("MONGODB_URI", "mongodb://ward:hu@sh@127.0.0.1:27017/?tls=true"),
+        ])
+        .unwrap();
+        let listing = format!("{:?}", s.listing());
+        assert!(!listing.contains("hush") && !listing.contains("hu@sh"), "{listing}");
+        assert!(listing.contains("mongodb://ward:***@127.0.0.1:27017/?tls=true"), "{listing}");
+    }
+}
