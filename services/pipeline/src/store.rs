@@ -217,6 +217,17 @@ pub struct ChainHead {
     pub hash: String,
 }
 
+/// What is stored of one receipt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReceiptDocuments {
+    /// Observations: id, who wrote it, and whether it is of the reading's main kind.
+    pub observations: Vec<(Uuid, Writer, bool)>,
+    /// Letters of both shelves, by id.
+    pub letters: Vec<Letter>,
+    /// Audit events: id, outcome, and the log's timestamp of the raw record.
+    pub audit: Vec<(Uuid, String, Timestamp)>,
+}
+
 /// Registry documents as JSON (Extended JSON where a type needs it).
 #[derive(Debug, Clone, Default)]
 pub struct RegistryDocuments {
@@ -381,6 +392,12 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Which of these audit events exist.
     fn audit_present(&self, ids: &[Uuid]) -> impl Future<Output = Result<Vec<bool>, StoreError>> + Send;
+
+    /// What is stored of a receipt, whatever the item; all empty where nothing is.
+    fn of_receipt(
+        &self,
+        receipt_id: &str,
+    ) -> impl Future<Output = Result<ReceiptDocuments, StoreError>> + Send;
 
     /// The last event of a chain.
     fn chain_head(&self, chain: i32) -> impl Future<Output = Result<Option<ChainHead>, StoreError>> + Send;
