@@ -1,1 +1,29 @@
 //! The store on MongoDB.
+//!
+//! [`MongoStore`] keeps Observations, audit events and letters in the FHIR database, adds legacy documents to the main
+//! database (AMY) and reads the registry there. Nothing else of the main database is touched: no index, no
+//! collection, no document.
+#![warn(missing_docs)]
+
+mod audit;
+mod connect;
+mod decimal;
+mod error;
+mod export;
+mod extended;
+mod fields;
+mod insert;
+mod json;
+mod lease;
+mod legacy;
+mod letters;
+mod names;
+mod observations;
+mod prepare;
+mod registry;
+mod store;
+mod text;
+mod writer;
+
+pub use connect::MongoStore;
+pub use insert::Bulk;

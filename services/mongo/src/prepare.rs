@@ -1,0 +1,53 @@
+//! Indexes of the FHIR database. The main database is not touched.
+
+use mongodb::IndexModel;
+use mongodb::bson::{Document, doc};
+use mongodb::options::IndexOptions;
+use stardust_pipeline::store::StoreError;
+
+use crate::connect::{MongoStore, bounded};
+use crate::names::{AUDIT, DEAD, OBSERVATIONS, PARKED};
+
+fn index(keys: Document) -> IndexModel {
+    IndexModel::builder().keys(keys).build()
+}
+
+/// An index of the documents that have the field: copies of an older database may lack it.
+fn index_where(keys: Document, field: &str, unique: bool) -> IndexModel {
+    let options = IndexOptions::builder()
+        .unique(unique)
+        .partial_filter_expression(doc! {field: {"$exists": true}})
+        .build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+impl MongoStore {
+    pub(crate) async fn make_indexes(&self) -> Result<(), StoreError> {
+        let position = || index(doc! {"raw.topic": 1, "raw.partition": 1, "raw.offset": 1});
+        let receipt = || index(doc! {"receipt_id": 1});
+        let observations = vec![
+            index(doc! {"resource_id": 1}),
+            index(doc! {"patient_id": 1, "effective_datetime": -1}),
+            index(doc! {"device_mac_address": 1, "effective_datetime": -1}),
+            receipt(),
+            position(),
+            index_where(doc! {"migration_run": 1}, "migration_run", false),
+        ];
+        let audit = vec![
+            index(doc! {"resource_id": 1}),
+            index(doc! {"patient_id": 1, "recorded_datetime": -1}),
+            receipt(),
+            index_where(doc! {"chain": 1, "seq": 1}, "chain", true),
+        ];
+        let letters = || vec![receipt(), position(), index(doc! {"state": 1, "_id": 1})];
+        for (collection, indexes) in [
+            (OBSERVATIONS, observations),
+            (AUDIT, audit),
+            (DEAD, letters()),
+            (PARKED, letters()),
+        ] {
+            bounded(self.fhir::<Document>(collection).create_indexes(indexes)).await?;
+        }
+        Ok(())
+    }
+}
