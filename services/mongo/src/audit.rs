@@ -1,7 +1,5 @@
 //! AuditEvents in their hash chains.
 
-use std::collections::HashMap;
-
 use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
 use stardust_pipeline::store::{ChainHead, ChainedEvent, StoreError};
 use uuid::Uuid;
@@ -94,42 +92,16 @@ impl MongoStore {
             let audit = self.fhir::<RawDocumentBuf>(AUDIT);
             match bounded_raw(audit.insert_many(&documents).ordered(true)).await? {
                 Ok(_) => rest = &rest[documents.len()..],
+                // Another recorder's, or our own from a call whose answer was lost: the head tells.
                 Err(error) if is_duplicate(&error) => {
-                    // Ours from a call whose answer was lost, or another recorder's.
-                    let done = self.leading(&rest[..documents.len()]).await?;
-                    if done == 0 {
-                        return Err(StoreError::Conflict(
-                            "a place in an audit chain is taken".to_owned(),
-                        ));
-                    }
-                    rest = &rest[done..];
+                    return Err(StoreError::Conflict(
+                        "a place in an audit chain is taken".to_owned(),
+                    ));
                 }
                 Err(error) => return Err(of_driver(&error)),
             }
         }
         Ok(())
-    }
-
-    /// How many of the first of these events stand where they should.
-    async fn leading(&self, events: &[ChainedEvent]) -> Result<usize, StoreError> {
-        let ids: Vec<String> = events.iter().map(|event| event.id.to_string()).collect();
-        let wanted: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let mut places = HashMap::new();
-        for document in self
-            .find_by_id(AUDIT, &wanted, doc! {"chain": 1, "seq": 1, "hash": 1})
-            .await?
-        {
-            let fields = Fields(&document);
-            let id: Uuid = fields.parsed("_id")?;
-            places.insert(
-                id,
-                (fields.int("chain")?, fields.long("seq")?, fields.owned("hash")?),
-            );
-        }
-        let stands = |event: &ChainedEvent| {
-            places.get(&event.id) == Some(&(event.chain, event.seq, event.hash.clone()))
-        };
-        Ok(events.iter().take_while(|event| stands(event)).count())
     }
 
     pub(crate) async fn read_chains(&self) -> Result<Vec<i32>, StoreError> {

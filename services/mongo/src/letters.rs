@@ -12,7 +12,7 @@ use crate::insert::{Absent, DocumentId};
 use crate::names::{DEAD, PARKED, RAW};
 use crate::writer::Writer;
 
-const fn shelf_name(shelf: Shelf) -> &'static str {
+pub(crate) const fn shelf_name(shelf: Shelf) -> &'static str {
     match shelf {
         Shelf::Dead => DEAD,
         Shelf::Parked => PARKED,
@@ -39,7 +39,7 @@ fn to_bson(letter: &Letter, with_first_try: bool) -> Result<RawDocumentBuf, Stor
     fields.finish()
 }
 
-fn from_bson(shelf: Shelf, document: &RawDocumentBuf) -> Result<Letter, StoreError> {
+pub(crate) fn from_bson(shelf: Shelf, document: &RawDocumentBuf) -> Result<Letter, StoreError> {
     let fields = Fields(document);
     Ok(Letter {
         shelf,

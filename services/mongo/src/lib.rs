@@ -20,6 +20,7 @@ mod letters;
 mod names;
 mod observations;
 mod prepare;
+mod receipts;
 mod registry;
 mod store;
 mod text;

@@ -2,7 +2,7 @@
 
 use stardust_pipeline::store::{
     ChainHead, ChainedEvent, Export, LegacyDocument, Letter, LetterState, ObservationDocument, Page,
-    RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
 };
 use uuid::Uuid;
 
@@ -83,6 +83,10 @@ impl Store for MongoStore {
 
     async fn audit_present(&self, ids: &[Uuid]) -> Result<Vec<bool>, StoreError> {
         self.has_audit(ids).await
+    }
+
+    async fn of_receipt(&self, receipt_id: &str) -> Result<ReceiptDocuments, StoreError> {
+        self.read_receipt(receipt_id).await
     }
 
     async fn chain_head(&self, chain: i32) -> Result<Option<ChainHead>, StoreError> {
