@@ -5,8 +5,15 @@
 #![warn(missing_docs)]
 
 pub mod audit;
+mod call;
+mod catalogue;
+pub mod digits;
+mod fhir;
 pub mod ids;
+mod json;
+mod judge;
 pub mod mapping;
+mod message;
 pub mod outcome;
 pub mod reading;
 pub mod registry;

@@ -1,6 +1,11 @@
 //! The mapping: a device catalogue and the settings of the deployment.
 
-use crate::reading::{Admission, Audit, AuditFacts, Envelope, Judged, Refusal};
+use std::sync::Arc;
+
+use crate::catalogue::{BUILTIN, Catalogue};
+use crate::judge::Rules;
+use crate::outcome::{DeadReason, Source, Stage};
+use crate::reading::{Admission, Audit, AuditFacts, Death, Envelope, Judged, Refusal};
 use crate::registry::Registry;
 use crate::time::{Timestamp, Zone};
 
@@ -27,6 +32,7 @@ pub struct CatalogueError {
 #[derive(Debug, Clone)]
 pub struct Mapping {
     settings: Settings,
+    catalogue: Arc<Catalogue>,
 }
 
 impl Mapping {
@@ -35,45 +41,73 @@ impl Mapping {
     /// # Errors
     /// Never for the catalogue as released; a test holds it.
     pub fn builtin(settings: Settings) -> Result<Self, CatalogueError> {
-        Ok(Self { settings })
+        Self::from_text(BUILTIN, settings)
     }
 
-    /// A catalogue of the operator (`MAPPING_FILE`).
+    /// A catalogue of the operator (`MAPPING_FILE`), in the form of `catalogue.json`.
     ///
     /// # Errors
     /// The row and the reason where it cannot be used.
-    pub fn from_text(_catalogue: &str, settings: Settings) -> Result<Self, CatalogueError> {
-        Ok(Self { settings })
+    pub fn from_text(catalogue: &str, settings: Settings) -> Result<Self, CatalogueError> {
+        let catalogue = Arc::new(Catalogue::load(catalogue, &settings)?);
+        Ok(Self { settings, catalogue })
     }
 
     /// The content hash of the catalogue: 64 lower-case hex digits.
     #[must_use]
     pub fn version(&self) -> &str {
-        &self.settings.identifier_base
+        &self.catalogue.version
     }
 
     /// Decides at the door whether a body is taken.
     ///
     /// # Errors
     /// The refusal that the door answers with.
-    pub fn admit(
-        &self,
-        _body: &[u8],
-        _received_at: Timestamp,
-        _backfill: bool,
-    ) -> Result<Admission, Refusal> {
-        Err(Refusal {
-            code: crate::reading::RefusalCode::InvalidJson,
-            field: None,
-            message: String::new(),
-            suggestion: String::new(),
+    pub fn admit(&self, body: &[u8], received_at: Timestamp, backfill: bool) -> Result<Admission, Refusal> {
+        let source = if backfill { Source::Backfill } else { Source::Http };
+        let plan = self
+            .rules()
+            .plan(body, received_at, source)
+            .map_err(|(_, refusal)| refusal)?;
+        Ok(Admission {
+            gateway: plan.gateway,
+            api_call: plan.is_call,
+            observation_ids: plan.observation_ids(),
         })
     }
 
     /// Judges a raw record.
+    ///
+    /// Records of a migration are not judged here yet: the seam for them is the match on the source, beside the one
+    /// call that judges messages.
     #[must_use]
-    pub fn judge(&self, _envelope: &Envelope<'_>, _registry: &Registry) -> Judged {
-        Judged::default()
+    pub fn judge(&self, envelope: &Envelope<'_>, registry: &Registry) -> Judged {
+        match envelope.source {
+            Source::Http | Source::Backfill | Source::Replay | Source::Release => {
+                self.rules().judge(envelope, registry)
+            }
+            Source::Migration => Judged {
+                gateway: None,
+                readings: vec![crate::judge::dead(
+                    None,
+                    None,
+                    Death {
+                        stage: Stage::Payload,
+                        reason: DeadReason::UnknownMessageType,
+                        field: None,
+                        detail: Some("records of a migration cannot be judged".to_owned()),
+                    },
+                )],
+                status: None,
+            },
+        }
+    }
+
+    fn rules(&self) -> Rules<'_> {
+        Rules {
+            catalogue: &self.catalogue,
+            settings: &self.settings,
+        }
     }
 
     /// The AuditEvent of these facts.

@@ -1,0 +1,27 @@
+//! From a message to what becomes of its readings.
+//!
+//! ```text
+//! bytes ─ message::open ─▶ items ─ item::plan ─▶ planned readings ─ twins ─▶ registry ─▶ Observations, legacy
+//!                └▶ call::read ─────────┘
+//! ```
+//! Everything before the registry is the same at the door (`admit`) and in the parser (`judge`): the ids that the
+//! door answers with are the ids that get stored.
+
+mod clock;
+mod item;
+mod legacy;
+mod plan;
+pub(crate) mod quantities;
+mod reading;
+
+pub(crate) use self::reading::dead;
+
+use crate::catalogue::Catalogue;
+use crate::mapping::Settings;
+
+/// What every step may look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules<'m> {
+    pub catalogue: &'m Catalogue,
+    pub settings: &'m Settings,
+}

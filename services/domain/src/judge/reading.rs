@@ -1,0 +1,311 @@
+//! From a planned reading to its documents, once the registry has named the patient.
+
+use serde_json::value::RawValue;
+
+use super::Rules;
+use super::item::{Planned, PlannedObservation, has_main_quantity};
+use super::legacy;
+use super::quantities::{Good, Level};
+use crate::fhir::{self, ClockNote, DeviceReference, Header, Part, Resource, Value};
+use crate::ids::{Mac, PatientId};
+use crate::outcome::ParkReason;
+use crate::reading::{DeadQuantity, Death, Observation, Reading, Verdict};
+use crate::registry::{Gateway, Registry};
+use crate::time::Timestamp;
+
+/// Longest text of a message that is repeated in a note.
+const MAX_QUOTED: usize = 200;
+
+/// What the readings of one message have in common.
+#[derive(Debug)]
+pub(crate) struct MessageFacts {
+    pub gateway: Mac,
+    pub received_at: Timestamp,
+    issued: String,
+    source: String,
+    key_system: String,
+    device_time_url: String,
+    rule_url: String,
+    gateway_reference: Option<DeviceReference>,
+}
+
+impl MessageFacts {
+    pub(crate) fn new(rules: Rules<'_>, gateway: Mac, received_at: Timestamp) -> Self {
+        let base = &rules.settings.identifier_base;
+        Self {
+            gateway,
+            received_at,
+            issued: received_at.instant().unwrap_or_default(),
+            source: format!("{base}gateway:{gateway}"),
+            key_system: format!("{base}observation-key"),
+            device_time_url: format!("{base}device-time"),
+            rule_url: format!("{base}clock-rule"),
+            gateway_reference: DeviceReference::ethernet(gateway),
+        }
+    }
+}
+
+/// A reading that is refused.
+pub(crate) fn dead(item: Option<i32>, device: Option<Mac>, death: Death) -> Reading {
+    Reading {
+        item,
+        verdict: Verdict::Dead(death),
+        dead_quantities: Vec::new(),
+        main_id: None,
+        observation_ids: Vec::new(),
+        device,
+        observations: Vec::new(),
+        legacy: None,
+        raw_item: String::new(),
+    }
+}
+
+/// Asks the registry for the patient, and writes the documents where there is one.
+pub(crate) fn judge_planned(
+    rules: Rules<'_>,
+    facts: &MessageFacts,
+    registry: &Registry,
+    planned: &Planned<'_>,
+    raw_item: String,
+) -> Reading {
+    let (patient, notes) = owner(facts, registry, planned);
+    let ids: Vec<_> = planned.observations.iter().map(|o| o.id).collect();
+    let mut reading = Reading {
+        item: Some(planned.index),
+        verdict: match patient {
+            Ok(patient) => Verdict::Emit(patient),
+            Err(reason) => Verdict::Park(reason),
+        },
+        dead_quantities: planned
+            .bad
+            .iter()
+            .map(|b| DeadQuantity {
+                field: b.field.clone(),
+                reason: b.reason,
+            })
+            .collect(),
+        main_id: ids.first().copied(),
+        observation_ids: ids,
+        device: planned.device,
+        observations: Vec::new(),
+        legacy: None,
+        raw_item,
+    };
+    if let Ok(patient) = patient {
+        reading.observations = observations(rules, facts, planned, patient, &notes);
+        if has_main_quantity(rules, planned) {
+            reading.legacy = legacy::write(rules, facts, planned, patient);
+        }
+    }
+    reading
+}
+
+/// The patient of the reading, and what is to be noted about how it was found.
+fn owner(
+    facts: &MessageFacts,
+    registry: &Registry,
+    planned: &Planned<'_>,
+) -> (Result<PatientId, ParkReason>, Vec<String>) {
+    let gateway = registry.gateway(facts.gateway);
+    let (Some(device), Some(kind)) = (planned.device, planned.model.device) else {
+        let patient = match gateway {
+            Gateway::Unknown => Err(ParkReason::DeviceUnknown),
+            Gateway::Known(patient) => patient,
+        };
+        return (patient, Vec::new());
+    };
+    match registry.owner(device, kind) {
+        Err(reason) => (Err(reason), Vec::new()),
+        Ok(owner) => {
+            let mut notes = Vec::new();
+            if owner.other_kind {
+                notes.push("The device is registered as another kind of device.".to_owned());
+            }
+            if gateway == Gateway::Unknown {
+                notes.push("The gateway is not registered.".to_owned());
+            }
+            (Ok(owner.patient), notes)
+        }
+    }
+}
+
+fn observations(
+    rules: Rules<'_>,
+    facts: &MessageFacts,
+    planned: &Planned<'_>,
+    patient: PatientId,
+    shared_notes: &[String],
+) -> Vec<Observation> {
+    let zone = rules.settings.zone;
+    let effective_at = Timestamp::from_seconds(planned.clock.effective);
+    let effective = effective_at.date_time(zone).unwrap_or_default();
+    let device_time = planned
+        .clock
+        .device
+        .and_then(|t| Timestamp::from_seconds(t).date_time(zone));
+    let device = planned.device.and_then(DeviceReference::bluetooth);
+    let Some(gateway) = &facts.gateway_reference else {
+        return Vec::new();
+    };
+    let header = Header {
+        source: &facts.source,
+        key_system: &facts.key_system,
+        subject: &format!("Patient/{patient}"),
+        effective: &effective,
+        clock: planned.clock.rule.map(|rule| ClockNote {
+            device_time: device_time
+                .as_deref()
+                .map(|time| (facts.device_time_url.as_str(), time)),
+            rule_url: &facts.rule_url,
+            rule,
+        }),
+        issued: &facts.issued,
+        device: device.as_ref(),
+        gateway,
+    };
+    planned
+        .observations
+        .iter()
+        .filter_map(|o| observation(rules, planned, &header, effective_at, o, shared_notes))
+        .collect()
+}
+
+fn observation(
+    rules: Rules<'_>,
+    planned: &Planned<'_>,
+    header: &Header<'_>,
+    effective: Timestamp,
+    observation: &PlannedObservation<'_>,
+    shared_notes: &[String],
+) -> Option<Observation> {
+    let catalogue = rules.catalogue;
+    let row = catalogue.rows.get(observation.value.row)?;
+    let context = &planned.context;
+    // Without a value the code is that of the row's first quantity in its first unit.
+    let first = row
+        .quantities
+        .first()
+        .and_then(|q| catalogue.quantities.get(*q))?;
+    let measure = observation.value.values.first().map(|v| v.measure);
+    let marker = context.marker;
+    let code = match &row.panel {
+        Some(panel) => panel,
+        None => measure.or(first.measures.first())?.code(marker)?,
+    };
+    let mut notes = Vec::new();
+    let mut preliminary = false;
+    if planned.clock.item_time_missing {
+        preliminary = true;
+        notes.push(match planned.clock.device {
+            Some(_) => "The reading carries no readable time: the time of its message stands in.".to_owned(),
+            None => "Neither the reading nor its message carries a readable time.".to_owned(),
+        });
+    }
+    for good in &observation.value.values {
+        if good.level == Level::Implausible {
+            preliminary = true;
+            notes.extend(implausible(rules, good));
+        }
+    }
+    let has_meal = marker
+        .and_then(|m| catalogue.markers.get(m))
+        .and_then(|m| m.component.as_deref());
+    if let Some(sent) = &context.marker_sent
+        && context.marker_is_unknown()
+    {
+        notes.extend(quoted(sent).map(|sent| format!("Marker as sent: {sent}")));
+    }
+    if observation.twin {
+        notes.push(
+            "The same message carries another value of this kind for the same device and second.".to_owned(),
+        );
+    }
+    notes.extend_from_slice(shared_notes);
+    let status = if preliminary { "preliminary" } else { "final" };
+    let json = fhir::write(
+        header,
+        &Resource {
+            id: observation
+                .id
+                .hyphenated()
+                .encode_lower(&mut uuid::Uuid::encode_buffer()),
+            key: &observation.key,
+            profile: row.profile.as_deref(),
+            status,
+            category: if planned.device.is_some() {
+                &row.category.device
+            } else {
+                &row.category.person
+            },
+            code,
+            value: value(row.panel.is_some(), observation)?,
+            notes: &notes,
+            body_site: body_site(&first.sites, context.mode.as_deref()),
+            context: has_meal,
+        },
+    );
+    Some(Observation {
+        id: observation.id,
+        key: observation.key.clone(),
+        code: code.first.clone(),
+        status,
+        effective,
+        json,
+    })
+}
+
+fn body_site<'m>(sites: &'m [(String, Box<RawValue>)], mode: Option<&str>) -> Option<&'m RawValue> {
+    let mode = mode?.trim();
+    sites
+        .iter()
+        .find(|(name, _)| name == mode)
+        .map(|(_, site)| &**site)
+}
+
+fn value<'m>(panel: bool, observation: &PlannedObservation<'m>) -> Option<Value<'m>> {
+    let values = &observation.value.values;
+    if panel && !values.is_empty() {
+        let parts = values
+            .iter()
+            .map(|good| {
+                Some(Part {
+                    code: good.measure.code(None)?,
+                    value: good.value,
+                    measure: good.measure,
+                })
+            })
+            .collect::<Option<_>>()?;
+        return Some(Value::Parts(parts));
+    }
+    let Some(good) = values.first() else {
+        return Some(Value::Failed);
+    };
+    Some(match good.level {
+        Level::Plausible | Level::Implausible => Value::Number(good.value, good.measure),
+        Level::Above => Value::Above(good.value, good.measure),
+        Level::Below => Value::Below(good.value, good.measure),
+    })
+}
+
+fn implausible(rules: Rules<'_>, good: &Good<'_>) -> Option<String> {
+    let quantity = rules.catalogue.quantities.get(good.quantity)?;
+    let limits = &quantity.plausible;
+    Some(format!(
+        "Implausible: {} outside of {} to {} {}.",
+        quantity.name,
+        limits.from,
+        limits.to,
+        quantity.measures.first().map_or("", |m| m.words.as_str())
+    ))
+}
+
+/// A text of a message as FHIR can hold it: no control characters, not too long, not blank.
+fn quoted(text: &str) -> Option<String> {
+    let clean: String = text
+        .trim()
+        .chars()
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .take(MAX_QUOTED)
+        .collect();
+    (!clean.trim().is_empty()).then_some(clean)
+}

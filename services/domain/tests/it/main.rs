@@ -1,0 +1,5 @@
+//! The rules from bytes to documents.
+#![allow(missing_docs, dead_code)]
+
+mod fixture;
+mod samples;
