@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 /// The namespace of every UUIDv5 of this project: UUIDv5 of the URL namespace of RFC 9562 and `urn:stardust:1`.
@@ -22,6 +23,23 @@ pub const NAMESPACE: Uuid = Uuid::from_u128(0xb6c7e2b6_587e_5e38_b955_741aed66a3
 #[must_use]
 pub fn uuid_of(key: &str) -> Uuid {
     Uuid::new_v5(&NAMESPACE, key.as_bytes())
+}
+
+/// The SHA-256 of these bytes: 64 lower-case hex digits.
+///
+/// ```
+/// let hash = stardust_domain::ids::sha256_hex(b"");
+/// assert!(hash.starts_with("e3b0c442") && hash.len() == 64);
+/// ```
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        text
+    })
 }
 
 /// A 48-bit address of a gateway or a sub-device. Displays as 12 lower-case hex digits.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use sha2::{Digest, Sha256};
 
 use super::file;
 use super::units::{check_digit_holds, dimension, dimensions};
@@ -85,7 +84,7 @@ pub(super) fn compile(text: &str, settings: &Settings) -> Checked<Catalogue> {
     let markers = codes.markers()?;
     let (rows, quantities) = codes.rows()?;
     let mut catalogue = Catalogue {
-        version: hex(&Sha256::digest(text.as_bytes())),
+        version: crate::ids::sha256_hex(text.as_bytes()),
         rows,
         quantities,
         markers,
@@ -133,17 +132,6 @@ pub(super) fn compile(text: &str, settings: &Settings) -> Checked<Catalogue> {
     catalogue.attributes = attributes;
     catalogue.calls = calls;
     Ok(catalogue)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-            }
-            text
-        })
 }
 
 fn raw<T: Serialize>(row: &str, value: &T) -> Checked<Box<RawValue>> {
