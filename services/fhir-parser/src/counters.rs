@@ -1,5 +1,6 @@
 //! What the parser counts.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,6 +90,20 @@ impl Counters {
     pub(crate) fn failed(&self) {
         self.failures.inc();
         self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Readings by outcome since the start.
+    #[must_use]
+    pub fn by_outcome(&self) -> BTreeMap<String, u64> {
+        ["stored", "duplicate", "parked", "dead", "ignored", "redelivered"]
+            .into_iter()
+            .map(|outcome| {
+                (
+                    outcome.to_owned(),
+                    self.readings.with_label_values(&[outcome]).get(),
+                )
+            })
+            .collect()
     }
 
     /// Readings done, errors, and the time of the last unit of work.

@@ -62,3 +62,28 @@ impl Topics {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_for_the_broker_has_the_same_policies() {
+        let listed: Vec<TopicSpec> = include_str!("../../../redpanda/topics.txt")
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| {
+                let [topic, partitions, policy, retention] =
+                    line.split_whitespace().collect::<Vec<_>>().try_into().unwrap();
+                let retention: i64 = retention.parse().unwrap();
+                TopicSpec {
+                    topic: Topic::new(topic),
+                    partitions: partitions.parse().unwrap(),
+                    retention: u64::try_from(retention).ok().map(Duration::from_millis),
+                    compacted: policy == "compact",
+                }
+            })
+            .collect();
+        assert_eq!(listed, Topics::default().specs());
+    }
+}
