@@ -1,6 +1,9 @@
 //! The spool: where the door keeps records while the broker is away.
 
+use std::collections::HashMap;
 use std::future::Future;
+
+use bytes::Bytes;
 
 use crate::log::NewRecord;
 
@@ -47,4 +50,18 @@ pub trait Spool: Clone + Send + Sync + 'static {
 
     /// How full it is.
     fn level(&self) -> impl Future<Output = Result<SpoolLevel, SpoolError>> + Send;
+
+    /// How many records of each key wait, in any order. This form reads the whole spool: a backend with an index does better.
+    fn keys(&self) -> impl Future<Output = Result<Vec<(Bytes, u64)>, SpoolError>> + Send {
+        async {
+            let records = usize::try_from(self.level().await?.records).unwrap_or(usize::MAX);
+            let mut keys: HashMap<Bytes, u64> = HashMap::new();
+            if records > 0 {
+                for spooled in self.front(records).await? {
+                    *keys.entry(spooled.record.key).or_default() += 1;
+                }
+            }
+            Ok(keys.into_iter().collect())
+        }
+    }
 }

@@ -1,0 +1,13 @@
+//! The door over real HTTP on loopback, with a log and a spool that fail on demand.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod answers;
+mod batches;
+mod client;
+mod connections;
+mod fakes;
+mod outages;
+mod pages;
+mod refusals;
+mod schemas;
+mod stack;
