@@ -210,6 +210,7 @@ export class Messages {
       list('Contour_Elite', `${meter('020000bb0003', '"blood_glucose":"113"')},${meter('020000bb0003', '"blood_glucose":113.0')}`),
       // The same three ways of writing one value.
       ...['"112"', '112', '112.0'].map((value) => list('AccuChek_Instant', meter('020000bb0004', `"blood_glucose":${value}`))),
+      ...['"HI"', '"LO"', '"550"', '""', '"abc"'].map((value) => list('AccuChek_Instant', meter('020000bb0004', `"blood_glucose":${value},"marker":"Fasting"`))),
       list('MGSS_REF_CHOL', meter('020000bb0008', '"cholesterol":"4.60"')),
       list('MGSS_REF_CHOL', meter('020000b80001', '"cholesterol":"5.1"')),
       list('Oximeter JUMPER', meter('020000bb0002', '"spo2":127,"pulse":255,"pi":0')),

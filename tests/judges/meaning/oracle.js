@@ -60,10 +60,8 @@ export function expected(line, ward, receivedAt) {
 
 /** A key twice inside one item: that item is dead and the others live; anywhere else: the whole message. */
 function duplicates(line, ward, receivedAt) {
-  const inItem = /"bp_high":131,"bp_high":132/;
-  if (!inItem.test(line)) return dead('unreadable');
-  const readings = expected(line.replace(inItem, '"bp_high":131'), ward, receivedAt);
-  return readings.map((r) => (r.item === 0 ? dead('unreadable', 0)[0] : r));
+  const item = /\{[^{}]*"bp_high":131,"bp_high":132[^{}]*\}/;
+  return item.test(line) ? expected(line.replace(item, '7'), ward, receivedAt) : dead('unreadable');
 }
 
 function depth(value) {
@@ -85,7 +83,7 @@ function ofGateway(message, ward, receivedAt) {
   if (!name) return dead('unknown attribute');
   if (items.length > 1_000) return dead('too many items');
   const context = { ward, gateway, receivedAt, messageTime: seconds(message.time), kind: attribute.kind, deviceTypes: [data.attribute, ...attribute.names] };
-  const readings = items.map((item, index) => ({ item: index, ...ofItem(item, name, context) }));
+  const readings = items.map((item, index) => ({ ...ofItem(item, name, context), item: index }));
   noteTwins(readings);
   return readings;
 }

@@ -58,7 +58,7 @@ export const MDC_NAMES = {
   149530: /puls|rate/i,
   150456: /sat|spo2|o2/i,
   150488: /perf/i,
-  160184: /gluc/i,
+  160184: /glu/i,
   150364: /temp/i,
   188736: /mass|weight/i,
   188780: /imped/i,

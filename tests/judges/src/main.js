@@ -10,8 +10,9 @@ import { Messages } from '../generate/messages.js';
 import { Random } from '../generate/random.js';
 import { world } from '../generate/world.js';
 import { compare } from '../meaning/compare.js';
+import { faults as faultsOfMeaning, place } from '../meaning/faults.js';
 import { expected } from '../meaning/oracle.js';
-import { parse, write } from './json.js';
+import { Digits, parse, write } from './json.js';
 import { judges, provision } from './provision.js';
 
 const HERE = join(import.meta.dirname, '..');
@@ -87,6 +88,7 @@ async function map(folder, count, options, report) {
   await toFile(binary, ['map', '--registry', registry, '--received-at', RECEIVED_AT], { input, output });
 
   const resources = [];
+  const planted = new Map(faultsOfMeaning.map((fault) => [fault[0], fault]));
   let line = 0;
   for await (const text of createInterface({ input: createReadStream(output) })) {
     const wanted = line < lines.length ? expected(lines[line], ward, receivedAt) : [{ item: null, outcome: 'dead', reasons: ['unreadable'] }];
@@ -95,6 +97,7 @@ async function map(folder, count, options, report) {
     const problems = Number(actual.line) === line ? compare(actual, wanted, receivedAt) : [`line ${actual.line}`];
     problems.forEach((problem) => report.wrong('meaning', `message ${line}`, problem));
     report.count(actual.readings, wanted);
+    if (problems.length === 0) plantInMeaning(planted, text, wanted, receivedAt, report);
     // Of a message that is there for its length, a few are enough for the judges.
     for (const [at, reading] of actual.readings.slice(0, 20).entries()) {
       for (const resource of [...(reading.observations ?? []), ...(reading.audit ?? [])]) {
@@ -102,8 +105,22 @@ async function map(folder, count, options, report) {
       }
     }
   }
+  for (const name of planted.keys()) report.wrong('meaning', name, 'a fault for which no message was found');
   if (line !== lines.length + 1) report.wrong('meaning', 'map', `${line} answers to ${lines.length + 1} messages`);
   return resources;
+}
+
+/** Plants every fault of meaning that has its place in this line, each in a copy, and looks whether it is noticed. */
+function plantInMeaning(planted, text, wanted, receivedAt, report) {
+  for (const [name, [, kind, change]] of planted) {
+    const [at, index] = place(kind, wanted) ?? [];
+    if (at === undefined) continue;
+    planted.delete(name);
+    const copy = parse(text);
+    const r = copy.readings[at];
+    change({ r, o: r.observations[index], digits: (number) => new Digits(String(number)) });
+    report.faultOfMeaning(name, compare(copy, wanted, receivedAt).length > 0);
+  }
 }
 
 async function build() {
@@ -142,6 +159,7 @@ async function hear(name, [command, ...args], file, folder) {
 /** Counts and failures; says them at the end. */
 class Report {
   failures = [];
+  meaning = 0;
   outcomes = {};
   seen = {};
 
@@ -151,6 +169,11 @@ class Report {
 
   get failed() {
     return this.failures.length > 0;
+  }
+
+  faultOfMeaning(name, noticed) {
+    this.meaning += 1;
+    if (!noticed) this.wrong('meaning', name, 'a planted fault that went unnoticed');
   }
 
   count(readings, wanted) {
@@ -181,6 +204,18 @@ class Report {
     });
   }
 
+  /** One line for each kind of failure, with its first place. */
+  grouped() {
+    const groups = new Map();
+    for (const { judge, name, what } of this.failures) {
+      const key = `${judge}: ${what.replace(/^reading \d+: /, '').replace(/[0-9a-f-]{36}/g, '…')}`;
+      const group = groups.get(key) ?? { count: 0, first: `${name}: ${what}` };
+      group.count += 1;
+      groups.set(key, group);
+    }
+    return [...groups].map(([key, { count, first }]) => `  ${count} × ${key.split(': ')[0]}: ${first}`);
+  }
+
   say(resources, seconds) {
     const lines = [];
     for (const [label, number] of Object.entries(this.outcomes).sort()) lines.push(`  ${String(number).padStart(6)}  ${label}`);
@@ -188,8 +223,8 @@ class Report {
     for (const { judge, caught, seconds: took } of this.judges) {
       lines.push(`  ${judge.padEnd(11)} caught ${caught} of ${this.faults} planted faults, ${took.toFixed(1)} s`);
     }
-    const shown = this.failures.slice(0, 60).map(({ judge, name, what }) => `  ${judge}: ${name}: ${what}`);
-    if (this.failures.length > shown.length) shown.push(`  … and ${this.failures.length - shown.length} more`);
+    lines.push(`  meaning     was asked ${this.meaning} planted faults`);
+    const shown = this.grouped().slice(0, 80);
     const verdict = this.failed ? `FAILED, ${this.failures.length} findings:\n${shown.join('\n')}` : 'passed';
     process.stdout.write(`${lines.join('\n')}\njudges: ${resources} resources in ${seconds.toFixed(0)} s: ${verdict}\n`);
   }

@@ -9,6 +9,9 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.hl7.fhir.common.hapi.validation.support.CommonCodeSystemsTerminologyService;
 import org.hl7.fhir.common.hapi.validation.support.InMemoryTerminologyServerValidationSupport;
 import org.hl7.fhir.common.hapi.validation.support.PrePopulatedValidationSupport;
@@ -26,24 +29,31 @@ public final class Hapi {
   public static void main(String[] args) throws Exception {
     FhirContext context = FhirContext.forR5();
     FhirValidator validator = validator(context, definitions(context, Path.of(args[0])));
+    List<String> lines = Files.readAllLines(Path.of(args[1]));
+    List<String> findings =
+        IntStream.range(0, lines.size())
+            .parallel()
+            .mapToObj(at -> judge(validator, at + 1, lines.get(at)))
+            .collect(Collectors.toList());
     PrintStream out = new PrintStream(System.out, false, StandardCharsets.UTF_8);
-    int line = 0;
-    try (BufferedReader lines = Files.newBufferedReader(Path.of(args[1]))) {
-      for (String text = lines.readLine(); text != null; text = lines.readLine()) {
-        line += 1;
-        try {
-          for (SingleValidationMessage found : validator.validateWithResult(text).getMessages()) {
-            if (found.getSeverity().compareTo(ResultSeverityEnum.ERROR) >= 0) {
-              report(out, line, "problem", found.getLocationString() + ": " + found.getMessage());
-            }
-          }
-        } catch (RuntimeException | StackOverflowError failure) {
-          report(out, line, "stumbled", failure.toString());
+    findings.forEach(out::print);
+    out.println("{\"judged\":" + lines.size() + "}");
+    out.flush();
+  }
+
+  /** The findings on one resource, a line each. */
+  private static String judge(FhirValidator validator, int line, String text) {
+    StringBuilder findings = new StringBuilder();
+    try {
+      for (SingleValidationMessage found : validator.validateWithResult(text).getMessages()) {
+        if (found.getSeverity().compareTo(ResultSeverityEnum.ERROR) >= 0) {
+          report(findings, line, "problem", found.getLocationString() + ": " + found.getMessage());
         }
       }
+    } catch (RuntimeException | StackOverflowError failure) {
+      report(findings, line, "stumbled", failure.toString());
     }
-    out.println("{\"judged\":" + line + "}");
-    out.flush();
+    return findings.toString();
   }
 
   private static IValidationSupport definitions(FhirContext context, Path path) throws Exception {
@@ -74,7 +84,7 @@ public final class Hapi {
     return context.newValidator().registerValidatorModule(instances);
   }
 
-  private static void report(PrintStream out, int line, String kind, String text) {
+  private static void report(StringBuilder out, int line, String kind, String text) {
     StringBuilder json = new StringBuilder();
     for (char c : text.toCharArray()) {
       if (c == '"' || c == '\\') {
@@ -85,7 +95,7 @@ public final class Hapi {
         json.append(c);
       }
     }
-    out.println("{\"line\":" + line + ",\"" + kind + "\":\"" + json + "\"}");
+    out.append("{\"line\":").append(line).append(",\"").append(kind).append("\":\"").append(json).append("\"}\n");
   }
 
   private Hapi() {}
