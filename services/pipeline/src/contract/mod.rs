@@ -120,6 +120,7 @@ pub async fn store_contract<F: StoreFixture>(fixture: F) -> Report {
             store_exports::open_letters_are_exported_and_closed_ones_are_not,
             store_rest::preparing_again_changes_nothing,
             store_rest::a_legacy_document_is_stored_once,
+            store_rest::what_a_receipt_left_is_found,
             store_rest::a_lease_has_one_holder_at_a_time,
             store_rest::the_registry_comes_back,
         ],

@@ -5,10 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::broken::{Broken, Kept, ensure, ensure_eq};
-use super::samples::{legacy, observation};
+use super::samples::{event, legacy, letter, observation, sparse_observation, writer};
 use super::store_ground::{StoreFixture, StoreGround};
 use super::wait::until;
-use crate::store::{RegistryDocuments, Store, Won};
+use crate::store::{Letter, LetterState, ReceiptDocuments, RegistryDocuments, Shelf, Store, Won};
 
 pub(super) async fn preparing_again_changes_nothing<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
     let (store, topic) = ground.store().await?;
@@ -55,6 +55,64 @@ pub(super) async fn a_legacy_document_is_stored_once<F: StoreFixture>(ground: St
         vec![true, false, true, false],
         "by collection and id, in order"
     );
+    Ok(())
+}
+
+pub(super) async fn what_a_receipt_left_is_found<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
+    let (store, topic) = ground.store().await?;
+    ensure_eq!(
+        store.of_receipt("absent").await?,
+        ReceiptDocuments::default(),
+        "nothing of an unknown receipt"
+    );
+    let receipt = writer(&topic, 1).receipt_id;
+    let mut documents = [
+        observation(&topic, 1),
+        sparse_observation(&topic, 2),
+        observation(&topic, 3),
+    ];
+    documents[1].writer.receipt_id.clone_from(&receipt);
+    store.insert_observations(&documents).await?;
+    let mut letters = [
+        letter(Shelf::Dead, &topic, 1),
+        letter(Shelf::Parked, &topic, 1),
+        letter(Shelf::Parked, &topic, 4),
+    ];
+    letters[1].id = Letter::id_of(&receipt, Some(1), None);
+    store.insert_letters(&letters).await?;
+    store
+        .close_letters(Shelf::Dead, std::slice::from_ref(&letters[0].id))
+        .await?;
+    letters[0].state = LetterState::Closed;
+    let mut events = [event(&topic, 0, 1), event(&topic, 0, 2), event(&topic, 0, 3)];
+    events[1].receipt_id.clone_from(&receipt);
+    store.append_audit(&events).await?;
+
+    let mut found = store.of_receipt(&receipt).await?;
+    found.observations.sort_by_key(|o| o.0);
+    let mut expected: Vec<_> = documents[..2]
+        .iter()
+        .map(|d| (d.id, d.writer.clone(), d.main))
+        .collect();
+    expected.sort_by_key(|o| o.0);
+    ensure_eq!(
+        found.observations,
+        expected,
+        "its Observations, with who wrote them"
+    );
+    found.letters.sort_by(|a, b| a.id.cmp(&b.id));
+    ensure_eq!(
+        found.letters,
+        letters[..2],
+        "its letters of both shelves in any state"
+    );
+    found.audit.sort_by_key(|a| a.0);
+    let mut expected: Vec<_> = events[..2]
+        .iter()
+        .map(|e| (e.id, e.outcome.clone(), e.recorded))
+        .collect();
+    expected.sort_by_key(|a| a.0);
+    ensure_eq!(found.audit, expected, "its audit events");
     Ok(())
 }
 

@@ -1,0 +1,270 @@
+//! The writer thread: many jobs, one transaction, one fsync.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use crate::bells::{Bell, Bells};
+use crate::error::DbError;
+
+/// Most jobs of one transaction.
+const MOST_JOBS: usize = 1_024;
+/// A transaction takes no further jobs after this time, so that the first does not wait for ever.
+const MOST_TIME: Duration = Duration::from_millis(20);
+/// After writing this long without a pause the lock is left open for an instant: another process may wait for it.
+const TURN: Duration = Duration::from_millis(200);
+const GAP: Duration = Duration::from_millis(2);
+
+/// What a job works with.
+pub(crate) struct Unit<'c> {
+    /// The connection, inside a transaction and a savepoint.
+    pub(crate) conn: &'c Connection,
+    rings: Vec<Bell>,
+}
+
+impl<'c> Unit<'c> {
+    /// Of a transaction that is open.
+    pub(crate) const fn new(conn: &'c Connection) -> Self {
+        Self {
+            conn,
+            rings: Vec::new(),
+        }
+    }
+
+    /// Rings this bell once the transaction is durable.
+    pub(crate) fn ring(&mut self, bell: Bell) {
+        if !self.rings.contains(&bell) {
+            self.rings.push(bell);
+        }
+    }
+}
+
+/// A job of any type.
+trait Job: Send {
+    /// Works inside its savepoint; false where it failed.
+    fn run(&mut self, unit: &mut Unit<'_>) -> bool;
+    /// Tells the caller; an error takes the place of what the job answered.
+    fn answer(self: Box<Self>, transaction: Result<(), DbError>);
+}
+
+struct Task<F, T, E> {
+    work: Option<F>,
+    result: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl<F, T, E> Job for Task<F, T, E>
+where
+    F: FnOnce(&mut Unit<'_>) -> Result<T, E> + Send,
+    T: Send,
+    E: From<DbError> + Send,
+{
+    fn run(&mut self, unit: &mut Unit<'_>) -> bool {
+        let result = self.work.take().map(|work| work(unit));
+        self.result = result;
+        matches!(self.result, Some(Ok(_)))
+    }
+
+    fn answer(self: Box<Self>, transaction: Result<(), DbError>) {
+        let result = match (transaction, self.result) {
+            (Err(e), _) => Err(e.into()),
+            (Ok(()), Some(result)) => result,
+            (Ok(()), None) => Err(DbError::Closed.into()),
+        };
+        // The caller may have gone; the work stands.
+        let _ = self.reply.send(result);
+    }
+}
+
+enum Order {
+    Work(Box<dyn Job>),
+    End(oneshot::Sender<()>),
+}
+
+/// Hands jobs to the writer thread.
+#[derive(Clone)]
+pub(crate) struct Writer {
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Writer {
+    /// Starts the thread. `farewell` is its last job; `lock` is let go at the very end.
+    pub(crate) fn start(
+        conn: Connection,
+        bells: Arc<Bells>,
+        lock: Option<File>,
+        farewell: impl FnOnce(&Connection) + Send + 'static,
+    ) -> std::io::Result<Self> {
+        let (orders, mut inbox) = mpsc::unbounded_channel();
+        std::thread::Builder::new()
+            .name("stardust-writer".into())
+            .spawn(move || {
+                let told = serve(&conn, &bells, &mut inbox);
+                farewell(&conn);
+                drop(conn);
+                drop(lock);
+                // Whoever still hands in jobs hears that the file is closed.
+                drop(inbox);
+                if let Some(told) = told {
+                    let _ = told.send(());
+                }
+            })?;
+        Ok(Self { orders })
+    }
+
+    /// Hands in a job. The answer comes once it is durable.
+    pub(crate) fn submit<F, T, E>(
+        &self,
+        permit: Option<OwnedSemaphorePermit>,
+        work: F,
+    ) -> oneshot::Receiver<Result<T, E>>
+    where
+        F: FnOnce(&mut Unit<'_>) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Task {
+            work: Some(work),
+            result: None,
+            reply,
+            _permit: permit,
+        };
+        // Where the thread has ended the task is dropped, and with it the other end of `answer`.
+        let _ = self.orders.send(Order::Work(Box::new(task)));
+        answer
+    }
+
+    /// Ends the thread after the jobs handed in so far.
+    pub(crate) fn end(&self) -> oneshot::Receiver<()> {
+        let (told, ended) = oneshot::channel();
+        let _ = self.orders.send(Order::End(told));
+        ended
+    }
+}
+
+fn serve(
+    conn: &Connection,
+    bells: &Bells,
+    inbox: &mut mpsc::UnboundedReceiver<Order>,
+) -> Option<oneshot::Sender<()>> {
+    let mut busy_since = None;
+    loop {
+        let order = match inbox.try_recv() {
+            Ok(order) => order,
+            Err(mpsc::error::TryRecvError::Disconnected) => return None,
+            Err(mpsc::error::TryRecvError::Empty) => {
+                busy_since = None;
+                inbox.blocking_recv()?
+            }
+        };
+        let first = match order {
+            Order::Work(job) => job,
+            Order::End(told) => return Some(told),
+        };
+        let since = *busy_since.get_or_insert_with(Instant::now);
+        let ended = transaction(conn, bells, first, inbox);
+        if ended.is_some() {
+            return ended;
+        }
+        if since.elapsed() > TURN {
+            std::thread::sleep(GAP);
+            busy_since = None;
+        }
+    }
+}
+
+/// One transaction of the first job and whatever else is waiting.
+fn transaction(
+    conn: &Connection,
+    bells: &Bells,
+    first: Box<dyn Job>,
+    inbox: &mut mpsc::UnboundedReceiver<Order>,
+) -> Option<oneshot::Sender<()>> {
+    if let Err(e) = execute(conn, "BEGIN IMMEDIATE") {
+        first.answer(Err(e));
+        return None;
+    }
+    let start = Instant::now();
+    let mut unit = Unit::new(conn);
+    let mut done = Vec::new();
+    let mut next = Some(first);
+    let mut ended = None;
+    while let Some(job) = next.take() {
+        match savepoint(&mut unit, job) {
+            Ok(job) => done.push(job),
+            Err((job, e)) => {
+                // SQLite has undone the whole transaction (no space, a failing disk): nobody's work stands.
+                done.push(job);
+                answer_all(done, &Err(e));
+                return None;
+            }
+        }
+        if done.len() < MOST_JOBS && start.elapsed() < MOST_TIME {
+            match inbox.try_recv() {
+                Ok(Order::Work(job)) => next = Some(job),
+                Ok(Order::End(told)) => ended = Some(told),
+                Err(_) => {}
+            }
+        }
+    }
+    let committed = execute(conn, "COMMIT");
+    if committed.is_err() && !conn.is_autocommit() {
+        let _ = execute(conn, "ROLLBACK");
+    }
+    if committed.is_ok() {
+        for bell in &unit.rings {
+            bells.ring(bell);
+        }
+    }
+    answer_all(done, &committed);
+    ended
+}
+
+/// Runs a job so that its failure undoes only its own work; an error where the whole transaction is gone.
+fn savepoint(unit: &mut Unit<'_>, mut job: Box<dyn Job>) -> Result<Box<dyn Job>, (Box<dyn Job>, DbError)> {
+    if let Err(e) = execute(unit.conn, "SAVEPOINT job") {
+        return Err((job, gone(unit.conn, e)));
+    }
+    let rings = unit.rings.len();
+    let worked = job.run(unit);
+    if unit.conn.is_autocommit() {
+        return Err((
+            job,
+            DbError::Full("the disk is full or failing; the write was undone".into()),
+        ));
+    }
+    let ended = if worked {
+        execute(unit.conn, "RELEASE job")
+    } else {
+        unit.rings.truncate(rings);
+        execute(unit.conn, "ROLLBACK TO job").and_then(|()| execute(unit.conn, "RELEASE job"))
+    };
+    match ended {
+        Ok(()) => Ok(job),
+        Err(e) => Err((job, gone(unit.conn, e))),
+    }
+}
+
+/// Makes sure that no transaction is left open.
+fn gone(conn: &Connection, e: DbError) -> DbError {
+    if !conn.is_autocommit() {
+        let _ = execute(conn, "ROLLBACK");
+    }
+    e
+}
+
+fn answer_all(jobs: Vec<Box<dyn Job>>, outcome: &Result<(), DbError>) {
+    for job in jobs {
+        job.answer(outcome.clone());
+    }
+}
+
+fn execute(conn: &Connection, sql: &str) -> Result<(), DbError> {
+    conn.prepare_cached(sql)?.execute([])?;
+    Ok(())
+}
