@@ -29,7 +29,7 @@ use tokio::sync::watch;
 
 pub use counters::Counters;
 pub use release::{Filter, ReleaseError, Released, Releaser};
-pub use stage::Parser;
+pub use stage::{Parser, as_new};
 pub use statistics::statistics;
 
 /// The rules and the seams of a parser.

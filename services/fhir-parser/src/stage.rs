@@ -6,7 +6,7 @@ use std::sync::Arc;
 use stardust_domain::reading::Verdict;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
-use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError};
+use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError, Won};
 use stardust_pipeline::worker::{Stage, StageError};
 
 use crate::Rules;
@@ -174,6 +174,27 @@ impl<S: Store> Parser<S> {
         letters.decide(&won);
         Ok(letters)
     }
+}
+
+/// What a batch leads to where none of it was stored before: the parser's whole transformation without a store.
+///
+/// # Errors
+/// Where an output does not fit its schema.
+pub fn as_new(rules: &Rules, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
+    let registry = rules.registry.borrow().clone();
+    let messages: Vec<Message> = batch
+        .iter()
+        .map(|r| decode::message(&rules.wire, &rules.mapping, &registry, r))
+        .collect();
+    let recalled = HashMap::new();
+    let documents = settle::documents(&messages, &recalled, rules);
+    let won = vec![Won::Inserted; documents.len()];
+    let mut stored = Stored::default();
+    stored.add(documents, won);
+    let settled = settle::settle(&messages, &stored, &recalled);
+    let mut letters = settle::Letters::collect(&messages, &settled, rules.mapping.version());
+    letters.decide(&vec![Won::Inserted; letters.all().len()]);
+    Ok(Outputs::new(rules, &messages).write(&settled, &letters)?.0)
 }
 
 impl<S: Store> Stage for Parser<S> {

@@ -129,10 +129,10 @@ impl Running {
     /// Resolves when the log's client failed for good: the process has to end and start again.
     pub async fn failed(&self) -> LogError {
         let mut failed = self.failed.clone();
-        match failed.wait_for(Option::is_some).await {
-            Ok(error) => error
-                .clone()
-                .unwrap_or_else(|| LogError::Fatal("unknown".to_owned())),
+        // The value is taken out first: its guard must not live across the wait below.
+        let error = failed.wait_for(Option::is_some).await.map(|error| error.clone());
+        match error {
+            Ok(error) => error.unwrap_or_else(|| LogError::Fatal("unknown".to_owned())),
             // Every lane has ended: nothing can fail any more.
             Err(_) => std::future::pending().await,
         }

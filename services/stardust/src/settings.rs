@@ -80,8 +80,16 @@ fn set(env: Lookup<'_>, name: &'static str) -> Option<String> {
     env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
 }
 
-fn fail<T>(name: &'static str, problem: impl Into<String>, allowed: impl Into<String>) -> Result<T, SettingError> {
-    Err(SettingError { name, problem: problem.into(), allowed: allowed.into() })
+fn fail<T>(
+    name: &'static str,
+    problem: impl Into<String>,
+    allowed: impl Into<String>,
+) -> Result<T, SettingError> {
+    Err(SettingError {
+        name,
+        problem: problem.into(),
+        allowed: allowed.into(),
+    })
 }
 
 fn number<T: FromStr + PartialOrd + std::fmt::Display>(
@@ -91,10 +99,16 @@ fn number<T: FromStr + PartialOrd + std::fmt::Display>(
     least: T,
     most: T,
 ) -> Result<T, SettingError> {
-    let Some(text) = set(env, name) else { return Ok(default) };
+    let Some(text) = set(env, name) else {
+        return Ok(default);
+    };
     match text.parse::<T>() {
         Ok(n) if n >= least && n <= most => Ok(n),
-        _ => fail(name, format!("`{text}` cannot be used"), format!("a whole number from {least} to {most}")),
+        _ => fail(
+            name,
+            format!("`{text}` cannot be used"),
+            format!("a whole number from {least} to {most}"),
+        ),
     }
 }
 
@@ -108,8 +122,19 @@ fn truth(env: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, Set
 }
 
 fn topic_part(name: &'static str, text: String) -> Result<String, SettingError> {
-    let fits = text.len() <= 200 && text.bytes().all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
-    if fits { Ok(text) } else { fail(name, "it cannot be used", "letters, digits, `.`, `_` and `-`, at most 200") }
+    let fits = text.len() <= 200
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
+    if fits {
+        Ok(text)
+    } else {
+        fail(
+            name,
+            "it cannot be used",
+            "letters, digits, `.`, `_` and `-`, at most 200",
+        )
+    }
 }
 
 impl Settings {
@@ -143,35 +168,71 @@ impl Settings {
                     );
                 }
                 Err(_) => {
-                    return fail("STARDUST_LISTEN", format!("`{text}` cannot be used"), "an address and port such as 127.0.0.1:5054");
+                    return fail(
+                        "STARDUST_LISTEN",
+                        format!("`{text}` cannot be used"),
+                        "an address and port such as 127.0.0.1:5054",
+                    );
                 }
             },
         };
-        let zone = match set(env, "TIME_ZONE_OFFSET").unwrap_or_else(|| "+07:00".to_owned()).parse() {
+        let zone = match set(env, "TIME_ZONE_OFFSET")
+            .unwrap_or_else(|| "+07:00".to_owned())
+            .parse()
+        {
             Ok(zone) => zone,
-            Err(_) => return fail("TIME_ZONE_OFFSET", "it cannot be used", "an offset from -12:00 to +14:00 such as +07:00"),
+            Err(_) => {
+                return fail(
+                    "TIME_ZONE_OFFSET",
+                    "it cannot be used",
+                    "an offset from -12:00 to +14:00 such as +07:00",
+                );
+            }
         };
         let mongodb_uri = set(env, "MONGODB_URI");
-        if mongodb_uri.as_ref().is_some_and(|u| !u.starts_with("mongodb://") && !u.starts_with("mongodb+srv://")) {
-            return fail("MONGODB_URI", "it is no MongoDB connection string", "mongodb://… or mongodb+srv://…");
+        if mongodb_uri
+            .as_ref()
+            .is_some_and(|u| !u.starts_with("mongodb://") && !u.starts_with("mongodb+srv://"))
+        {
+            return fail(
+                "MONGODB_URI",
+                "it is no MongoDB connection string",
+                "mongodb://… or mongodb+srv://…",
+            );
         }
         let main_db = database(env, "MONGODB_MAIN_DB", "AMY")?;
         let fhir_db = database(env, "MONGODB_FHIR_DB", "MFC_FHIR_R5")?;
         if main_db.eq_ignore_ascii_case(&fhir_db) {
-            return fail("MONGODB_FHIR_DB", "it names the same database as MONGODB_MAIN_DB", "another name");
+            return fail(
+                "MONGODB_FHIR_DB",
+                "it names the same database as MONGODB_MAIN_DB",
+                "another name",
+            );
         }
         let kafka_brokers = set(env, "KAFKA_BROKERS");
         let kafka_properties = properties(env)?;
         if kafka_brokers.is_none() && !kafka_properties.is_empty() {
-            return fail("KAFKA_PROPERTIES", "there is no broker that they could be for", "only together with KAFKA_BROKERS");
+            return fail(
+                "KAFKA_PROPERTIES",
+                "there is no broker that they could be for",
+                "only together with KAFKA_BROKERS",
+            );
         }
         let schema_registry = set(env, "SCHEMA_REGISTRY_URL");
         if let Some(url) = &schema_registry {
             if !url.starts_with("http://") {
-                return fail("SCHEMA_REGISTRY_URL", "only plain HTTP is spoken to the registry", "http://host:port");
+                return fail(
+                    "SCHEMA_REGISTRY_URL",
+                    "only plain HTTP is spoken to the registry",
+                    "http://host:port",
+                );
             }
             if kafka_brokers.is_none() {
-                return fail("SCHEMA_REGISTRY_URL", "a registry without a broker is of no use", "only together with KAFKA_BROKERS");
+                return fail(
+                    "SCHEMA_REGISTRY_URL",
+                    "a registry without a broker is of no use",
+                    "only together with KAFKA_BROKERS",
+                );
             }
         }
         Ok(Self {
@@ -202,7 +263,9 @@ impl Settings {
             log_format: match set(env, "LOG_FORMAT").as_deref() {
                 None | Some("text") => LogFormat::Text,
                 Some("json") => LogFormat::Json,
-                Some(other) => return fail("LOG_FORMAT", format!("`{other}` cannot be used"), "text or json"),
+                Some(other) => {
+                    return fail("LOG_FORMAT", format!("`{other}` cannot be used"), "text or json");
+                }
             },
         })
     }
@@ -217,13 +280,30 @@ impl Settings {
             .map(|(k, v)| format!("{k}={}", if is_secret(k) { "***" } else { v }))
             .collect();
         vec![
-            ("STARDUST_LISTEN", self.listen.map_or_else(|| "(the command's default)".to_owned(), |a| a.to_string())),
+            (
+                "STARDUST_LISTEN",
+                self.listen
+                    .map_or_else(|| "(the command's default)".to_owned(), |a| a.to_string()),
+            ),
             ("STARDUST_INSTANCE_ID", self.instance.clone()),
             ("STARDUST_DATA_DIR", self.data_dir.display().to_string()),
             ("KAFKA_BROKERS", self.kafka_brokers.clone().unwrap_or_else(none)),
-            ("KAFKA_PROPERTIES", if properties.is_empty() { none() } else { properties.join(",") }),
-            ("SCHEMA_REGISTRY_URL", self.schema_registry.as_deref().map_or_else(none, masked)),
-            ("MONGODB_URI", self.mongodb_uri.as_deref().map_or_else(none, masked)),
+            (
+                "KAFKA_PROPERTIES",
+                if properties.is_empty() {
+                    none()
+                } else {
+                    properties.join(",")
+                },
+            ),
+            (
+                "SCHEMA_REGISTRY_URL",
+                self.schema_registry.as_deref().map_or_else(none, masked),
+            ),
+            (
+                "MONGODB_URI",
+                self.mongodb_uri.as_deref().map_or_else(none, masked),
+            ),
             ("MONGODB_MAIN_DB", self.main_db.clone()),
             ("MONGODB_FHIR_DB", self.fhir_db.clone()),
             ("ENABLE_ASYNC_FHIR", "true".to_owned()),
@@ -233,13 +313,29 @@ impl Settings {
             ("ENABLE_LEGACY_ROUTING", self.legacy_routing.to_string()),
             ("TIME_ZONE_OFFSET", self.zone.to_string()),
             ("IDENTIFIER_BASE", self.identifier_base.clone()),
-            ("MAPPING_FILE", self.mapping_file.as_ref().map_or_else(none, |f| f.display().to_string())),
-            ("REGISTRY_REFRESH_SECONDS", self.registry_refresh.as_secs().to_string()),
+            (
+                "MAPPING_FILE",
+                self.mapping_file
+                    .as_ref()
+                    .map_or_else(none, |f| f.display().to_string()),
+            ),
+            (
+                "REGISTRY_REFRESH_SECONDS",
+                self.registry_refresh.as_secs().to_string(),
+            ),
             ("SPOOL_LIMIT_MB", (self.spool_limit_bytes >> 20).to_string()),
             ("TOPIC_PREFIX", self.topic_prefix.clone()),
             ("TOPIC_PARTITIONS", self.topic_partitions.to_string()),
             ("RUST_LOG", self.log_filter.clone()),
-            ("LOG_FORMAT", if self.log_format == LogFormat::Json { "json" } else { "text" }.to_owned()),
+            (
+                "LOG_FORMAT",
+                if self.log_format == LogFormat::Json {
+                    "json"
+                } else {
+                    "text"
+                }
+                .to_owned(),
+            ),
         ]
     }
 }
@@ -252,14 +348,26 @@ fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "the export of traces"),
     ] {
         if set(env, name).is_some() {
-            return fail(name, format!("this version does not have {what}"), "leave it unset");
+            return fail(
+                name,
+                format!("this version does not have {what}"),
+                "leave it unset",
+            );
         }
     }
     if !truth(env, "ENABLE_ASYNC_FHIR", true)? {
-        return fail("ENABLE_ASYNC_FHIR", "this version does not have the synchronous fallback", "true");
+        return fail(
+            "ENABLE_ASYNC_FHIR",
+            "this version does not have the synchronous fallback",
+            "true",
+        );
     }
     if truth(env, "AUTO_START_MIGRATION", false)? {
-        return fail("AUTO_START_MIGRATION", "this version does not have the migrator", "false");
+        return fail(
+            "AUTO_START_MIGRATION",
+            "this version does not have the migrator",
+            "false",
+        );
     }
     Ok(())
 }
@@ -267,46 +375,84 @@ fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
 fn database(env: Lookup<'_>, name: &'static str, default: &str) -> Result<String, SettingError> {
     let text = set(env, name).unwrap_or_else(|| default.to_owned());
     let fits = text.len() <= 63 && !text.contains(['/', '\\', '.', ' ', '"', '$', '\0']);
-    if fits { Ok(text) } else { fail(name, "it is no name of a database", "at most 63 characters without / \\ . \" $ and blanks") }
+    if fits {
+        Ok(text)
+    } else {
+        fail(
+            name,
+            "it is no name of a database",
+            "at most 63 characters without / \\ . \" $ and blanks",
+        )
+    }
 }
 
 fn identifier_base(env: Lookup<'_>) -> Result<String, SettingError> {
     let name = "IDENTIFIER_BASE";
     let text = set(env, name).unwrap_or_else(|| "urn:stardust:".to_owned());
-    let absolute = text.split_once(':').is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
-    let fits = absolute && text.ends_with([':', '/', '#']) && text.bytes().all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c));
-    if fits { Ok(text) } else { fail(name, "it is no start of a URI", "an absolute URI that ends with `:`, `/` or `#`, such as urn:stardust:") }
+    let absolute = text
+        .split_once(':')
+        .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+    let fits = absolute
+        && text.ends_with([':', '/', '#'])
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c));
+    if fits {
+        Ok(text)
+    } else {
+        fail(
+            name,
+            "it is no start of a URI",
+            "an absolute URI that ends with `:`, `/` or `#`, such as urn:stardust:",
+        )
+    }
 }
 
 fn properties(env: Lookup<'_>) -> Result<Vec<(String, String)>, SettingError> {
     let name = "KAFKA_PROPERTIES";
-    let Some(text) = set(env, name) else { return Ok(Vec::new()) };
-    text.split(',')
-        .map(|pair| match pair.split_once('=') {
-            Some((k, v)) if !k.trim().is_empty() => Ok((k.trim().to_owned(), v.trim().to_owned())),
-            _ => fail(name, "a part is not of the form name=value", "name=value,name=value as librdkafka has them"),
-        })
-        .collect()
+    let text = set(env, name).unwrap_or_default();
+    match stardust_kafka::parse_properties(&text) {
+        Ok(pairs) => Ok(pairs),
+        Err(e) => fail(
+            name,
+            e.to_string(),
+            "name=value,name=value as librdkafka has them",
+        ),
+    }
 }
 
 fn is_secret(property: &str) -> bool {
-    ["password", "secret", "key.pem", "jaas", "token"].iter().any(|part| property.contains(part))
+    ["password", "secret", "key.pem", "jaas", "token"]
+        .iter()
+        .any(|part| property.contains(part))
 }
 
 /// A URI without its password.
 fn masked(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else { return "***".to_owned() };
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return "***".to_owned();
+    };
     // The last @ before the path: a password may hold one that was not escaped.
     let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let Some(at) = authority.rfind('@') else { return uri.to_owned() };
+    let Some(at) = authority.rfind('@') else {
+        return uri.to_owned();
+    };
     let user = authority[..at].split(':').next().unwrap_or_default();
     format!("{scheme}://{user}:***{}", &rest[at..])
 }
 
 fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name.trim().chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).collect();
-    if name.is_empty() { "stardust".to_owned() } else { name }
+    let name: String = name
+        .trim()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c))
+        .collect();
+    if name.is_empty() {
+        "stardust".to_owned()
+    } else {
+        name
+    }
 }
 
 /// The default address of a command that has the door.
@@ -326,14 +472,22 @@ mod tests {
     use super::*;
 
     fn with(pairs: &[(&str, &str)]) -> Result<Settings, SettingError> {
-        Settings::from_lookup(&|name| pairs.iter().find(|(k, _)| *k == name).map(|(_, v)| (*v).to_owned()))
+        Settings::from_lookup(&|name| {
+            pairs
+                .iter()
+                .find(|(k, _)| *k == name)
+                .map(|(_, v)| (*v).to_owned())
+        })
     }
 
     #[test]
     fn defaults_are_those_of_the_contract() {
         let s = with(&[]).unwrap();
         assert_eq!((s.main_db.as_str(), s.fhir_db.as_str()), ("AMY", "MFC_FHIR_R5"));
-        assert_eq!((s.group.as_str(), s.batch_size, s.workers), ("fhir_processing_queue", 500, 4));
+        assert_eq!(
+            (s.group.as_str(), s.batch_size, s.workers),
+            ("fhir_processing_queue", 500, 4)
+        );
         assert_eq!(s.zone.to_string(), "+07:00");
         assert!(s.legacy_routing);
     }
@@ -357,7 +511,10 @@ mod tests {
             ("IDENTIFIER_BASE", "stardust"),
         ] {
             let text = with(&[(name, value)]).unwrap_err().to_string();
-            assert!(text.starts_with(&format!("{name}: ")) && text.contains("Allowed: "), "{text}");
+            assert!(
+                text.starts_with(&format!("{name}: ")) && text.contains("Allowed: "),
+                "{text}"
+            );
         }
     }
 
@@ -370,7 +527,13 @@ mod tests {
         ])
         .unwrap();
         let listing = format!("{:?}", s.listing());
-        assert!(!listing.contains("hush") && !listing.contains("hu@sh"), "{listing}");
-        assert!(listing.contains("mongodb://ward:***@127.0.0.1:27017/?tls=true"), "{listing}");
+        assert!(
+            !listing.contains("hush") && !listing.contains("hu@sh"),
+            "{listing}"
+        );
+        assert!(
+            listing.contains("mongodb://ward:***@127.0.0.1:27017/?tls=true"),
+            "{listing}"
+        );
     }
 }

@@ -1,0 +1,372 @@
+//! Which log and which store: chosen at start, one type for the rest of the wiring.
+
+use stardust_embedded::{EmbeddedLog, EmbeddedMember, EmbeddedStore};
+use stardust_kafka::{KafkaLog, KafkaMember};
+use stardust_mongo::MongoStore;
+use stardust_pipeline::log::{
+    Ack, Bounds, Budget, Commit, Log, LogError, LogRecord, Member, MemberInfo, NewRecord, Topic, TopicSpec,
+    TopicState,
+};
+use stardust_pipeline::store::{
+    ChainHead, ChainedEvent, Export, LegacyDocument, Letter, LetterState, ObservationDocument, Page,
+    ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+};
+use uuid::Uuid;
+
+/// The log.
+#[derive(Clone)]
+pub enum AnyLog {
+    /// A broker.
+    Kafka(KafkaLog),
+    /// The file.
+    Embedded(EmbeddedLog),
+}
+
+/// A member of a group.
+pub enum AnyMember {
+    /// Of a broker's.
+    Kafka(KafkaMember),
+    /// Of the file's.
+    Embedded(EmbeddedMember),
+}
+
+/// The store.
+#[derive(Clone)]
+pub enum AnyStore {
+    /// A database.
+    Mongo(MongoStore),
+    /// The file.
+    Embedded(EmbeddedStore),
+}
+
+impl Log for AnyLog {
+    type Member = AnyMember;
+
+    async fn join(&self, group: &str, topics: &[Topic], worker: usize) -> Result<AnyMember, LogError> {
+        match self {
+            Self::Kafka(log) => log.join(group, topics, worker).await.map(AnyMember::Kafka),
+            Self::Embedded(log) => log.join(group, topics, worker).await.map(AnyMember::Embedded),
+        }
+    }
+
+    async fn publish(&self, records: Vec<NewRecord>) -> Vec<Result<Ack, LogError>> {
+        match self {
+            Self::Kafka(log) => log.publish(records).await,
+            Self::Embedded(log) => log.publish(records).await,
+        }
+    }
+
+    async fn ping(&self) -> Result<(), LogError> {
+        match self {
+            Self::Kafka(log) => log.ping().await,
+            Self::Embedded(log) => log.ping().await,
+        }
+    }
+
+    async fn describe(&self, topics: &[Topic]) -> Result<Vec<TopicState>, LogError> {
+        match self {
+            Self::Kafka(log) => log.describe(topics).await,
+            Self::Embedded(log) => log.describe(topics).await,
+        }
+    }
+
+    async fn create(&self, specs: &[TopicSpec]) -> Result<Vec<Topic>, LogError> {
+        match self {
+            Self::Kafka(log) => log.create(specs).await,
+            Self::Embedded(log) => log.create(specs).await,
+        }
+    }
+
+    async fn bounds(&self, topic: &Topic) -> Result<Vec<Bounds>, LogError> {
+        match self {
+            Self::Kafka(log) => log.bounds(topic).await,
+            Self::Embedded(log) => log.bounds(topic).await,
+        }
+    }
+
+    async fn committed(&self, group: &str, topic: &Topic) -> Result<Vec<(i32, Option<i64>)>, LogError> {
+        match self {
+            Self::Kafka(log) => log.committed(group, topic).await,
+            Self::Embedded(log) => log.committed(group, topic).await,
+        }
+    }
+
+    async fn lag(&self, group: &str, topic: &Topic) -> Result<u64, LogError> {
+        match self {
+            Self::Kafka(log) => log.lag(group, topic).await,
+            Self::Embedded(log) => log.lag(group, topic).await,
+        }
+    }
+
+    async fn read(
+        &self,
+        topic: &Topic,
+        partition: i32,
+        from: i64,
+        budget: Budget,
+    ) -> Result<Vec<LogRecord>, LogError> {
+        match self {
+            Self::Kafka(log) => log.read(topic, partition, from, budget).await,
+            Self::Embedded(log) => log.read(topic, partition, from, budget).await,
+        }
+    }
+
+    async fn offset_at(
+        &self,
+        topic: &Topic,
+        partition: i32,
+        timestamp_ms: i64,
+    ) -> Result<Option<i64>, LogError> {
+        match self {
+            Self::Kafka(log) => log.offset_at(topic, partition, timestamp_ms).await,
+            Self::Embedded(log) => log.offset_at(topic, partition, timestamp_ms).await,
+        }
+    }
+
+    async fn set_offsets(&self, group: &str, topic: &Topic, offsets: &[(i32, i64)]) -> Result<(), LogError> {
+        match self {
+            Self::Kafka(log) => log.set_offsets(group, topic, offsets).await,
+            Self::Embedded(log) => log.set_offsets(group, topic, offsets).await,
+        }
+    }
+
+    async fn members(&self, group: &str) -> Result<Vec<MemberInfo>, LogError> {
+        match self {
+            Self::Kafka(log) => log.members(group).await,
+            Self::Embedded(log) => log.members(group).await,
+        }
+    }
+}
+
+impl Member for AnyMember {
+    async fn next(&mut self, budget: Budget) -> Result<Vec<LogRecord>, LogError> {
+        match self {
+            Self::Kafka(member) => member.next(budget).await,
+            Self::Embedded(member) => member.next(budget).await,
+        }
+    }
+
+    async fn lost(&mut self) {
+        match self {
+            Self::Kafka(member) => member.lost().await,
+            Self::Embedded(member) => member.lost().await,
+        }
+    }
+
+    async fn commit(&mut self, outputs: Vec<NewRecord>) -> Result<Commit, LogError> {
+        match self {
+            Self::Kafka(member) => member.commit(outputs).await,
+            Self::Embedded(member) => member.commit(outputs).await,
+        }
+    }
+
+    async fn rewind(&mut self) -> Result<(), LogError> {
+        match self {
+            Self::Kafka(member) => member.rewind().await,
+            Self::Embedded(member) => member.rewind().await,
+        }
+    }
+
+    fn assignment(&self) -> Vec<(Topic, i32)> {
+        match self {
+            Self::Kafka(member) => member.assignment(),
+            Self::Embedded(member) => member.assignment(),
+        }
+    }
+
+    async fn leave(self) -> Result<(), LogError> {
+        match self {
+            Self::Kafka(member) => member.leave().await,
+            Self::Embedded(member) => member.leave().await,
+        }
+    }
+}
+
+impl Store for AnyStore {
+    async fn prepare(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.prepare().await,
+            Self::Embedded(store) => store.prepare().await,
+        }
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.ping().await,
+            Self::Embedded(store) => store.ping().await,
+        }
+    }
+
+    async fn highest_offset(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.highest_offset(topic, partition).await,
+            Self::Embedded(store) => store.highest_offset(topic, partition).await,
+        }
+    }
+
+    async fn observations_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<ObservationDocument>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.observations_at(topic, partition, from, to).await,
+            Self::Embedded(store) => store.observations_at(topic, partition, from, to).await,
+        }
+    }
+
+    async fn insert_observations(&self, documents: &[ObservationDocument]) -> Result<Vec<Won>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.insert_observations(documents).await,
+            Self::Embedded(store) => store.insert_observations(documents).await,
+        }
+    }
+
+    async fn observation_writers(&self, ids: &[Uuid]) -> Result<Vec<Option<Writer>>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.observation_writers(ids).await,
+            Self::Embedded(store) => store.observation_writers(ids).await,
+        }
+    }
+
+    async fn insert_letters(&self, letters: &[Letter]) -> Result<Vec<Won>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.insert_letters(letters).await,
+            Self::Embedded(store) => store.insert_letters(letters).await,
+        }
+    }
+
+    async fn close_letters(&self, shelf: Shelf, ids: &[String]) -> Result<u64, StoreError> {
+        match self {
+            Self::Mongo(store) => store.close_letters(shelf, ids).await,
+            Self::Embedded(store) => store.close_letters(shelf, ids).await,
+        }
+    }
+
+    async fn letters(&self, shelf: Shelf, ids: &[String]) -> Result<Vec<Option<Letter>>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.letters(shelf, ids).await,
+            Self::Embedded(store) => store.letters(shelf, ids).await,
+        }
+    }
+
+    async fn letters_after(
+        &self,
+        shelf: Shelf,
+        states: &[LetterState],
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<Vec<Letter>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.letters_after(shelf, states, after, most).await,
+            Self::Embedded(store) => store.letters_after(shelf, states, after, most).await,
+        }
+    }
+
+    async fn mark_releasing(&self, shelf: Shelf, ids: &[String]) -> Result<Vec<String>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.mark_releasing(shelf, ids).await,
+            Self::Embedded(store) => store.mark_releasing(shelf, ids).await,
+        }
+    }
+
+    async fn keep_raw(&self, records: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.keep_raw(records).await,
+            Self::Embedded(store) => store.keep_raw(records).await,
+        }
+    }
+
+    async fn kept_raw(&self, receipt_id: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.kept_raw(receipt_id).await,
+            Self::Embedded(store) => store.kept_raw(receipt_id).await,
+        }
+    }
+
+    async fn insert_legacy(&self, documents: &[LegacyDocument]) -> Result<Vec<bool>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.insert_legacy(documents).await,
+            Self::Embedded(store) => store.insert_legacy(documents).await,
+        }
+    }
+
+    async fn legacy_present(&self, ids: &[(String, String)]) -> Result<Vec<bool>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.legacy_present(ids).await,
+            Self::Embedded(store) => store.legacy_present(ids).await,
+        }
+    }
+
+    async fn audit_present(&self, ids: &[Uuid]) -> Result<Vec<bool>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.audit_present(ids).await,
+            Self::Embedded(store) => store.audit_present(ids).await,
+        }
+    }
+
+    async fn of_receipt(&self, receipt_id: &str) -> Result<ReceiptDocuments, StoreError> {
+        match self {
+            Self::Mongo(store) => store.of_receipt(receipt_id).await,
+            Self::Embedded(store) => store.of_receipt(receipt_id).await,
+        }
+    }
+
+    async fn chain_head(&self, chain: i32) -> Result<Option<ChainHead>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.chain_head(chain).await,
+            Self::Embedded(store) => store.chain_head(chain).await,
+        }
+    }
+
+    async fn append_audit(&self, events: &[ChainedEvent]) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.append_audit(events).await,
+            Self::Embedded(store) => store.append_audit(events).await,
+        }
+    }
+
+    async fn chains(&self) -> Result<Vec<i32>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.chains().await,
+            Self::Embedded(store) => store.chains().await,
+        }
+    }
+
+    async fn chain_from(&self, chain: i32, seq: i64, most: usize) -> Result<Vec<ChainedEvent>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.chain_from(chain, seq, most).await,
+            Self::Embedded(store) => store.chain_from(chain, seq, most).await,
+        }
+    }
+
+    async fn registry(&self) -> Result<RegistryDocuments, StoreError> {
+        match self {
+            Self::Mongo(store) => store.registry().await,
+            Self::Embedded(store) => store.registry().await,
+        }
+    }
+
+    async fn import_registry(&self, documents: &RegistryDocuments) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.import_registry(documents).await,
+            Self::Embedded(store) => store.import_registry(documents).await,
+        }
+    }
+
+    async fn export(&self, what: Export, after: Option<&str>, most: usize) -> Result<Page, StoreError> {
+        match self {
+            Self::Mongo(store) => store.export(what, after, most).await,
+            Self::Embedded(store) => store.export(what, after, most).await,
+        }
+    }
+
+    async fn lease(&self, name: &str, holder: &str, seconds: u32) -> Result<bool, StoreError> {
+        match self {
+            Self::Mongo(store) => store.lease(name, holder, seconds).await,
+            Self::Embedded(store) => store.lease(name, holder, seconds).await,
+        }
+    }
+}

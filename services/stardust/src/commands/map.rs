@@ -1,0 +1,45 @@
+//! `stardust map`.
+
+use std::io::{BufWriter, stdin, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use stardust_domain::registry::Registry;
+use stardust_domain::time::Timestamp;
+
+use crate::settings::Settings;
+use crate::{Failure, ports};
+
+/// Arguments of `stardust map`.
+#[derive(Debug, clap::Args)]
+pub struct MapArgs {
+    /// Folder with amy_boxes.json, amy_devices.json and patients.json; without it every device is unknown.
+    #[arg(long, value_name = "DIR")]
+    registry: Option<PathBuf>,
+    /// The receipt time of every message (default: now).
+    #[arg(long, value_name = "TIME", value_parser = super::time)]
+    received_at: Option<Timestamp>,
+}
+
+/// Maps stdin to stdout.
+pub fn run(settings: &Settings, args: &MapArgs) -> Result<ExitCode, Failure> {
+    let mapping = ports::mapping(settings)?;
+    let registry = match &args.registry {
+        Some(folder) => {
+            let documents = super::registry::read(folder)?;
+            Registry::from_documents(documents.boxes, documents.devices, documents.patients).0
+        }
+        None => Registry::default(),
+    };
+    let received_at = args.received_at.unwrap_or_else(crate::services::now);
+    crate::map::map(
+        &mapping,
+        &registry,
+        received_at,
+        stdin().lock(),
+        BufWriter::new(stdout().lock()),
+    )
+    .context("map")?;
+    Ok(ExitCode::SUCCESS)
+}

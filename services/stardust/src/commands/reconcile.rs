@@ -1,0 +1,105 @@
+//! `stardust reconcile`.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stardust_books::{Counts, Reconciler, Report};
+use stardust_pipeline::registry_feed;
+
+use crate::Failure;
+use crate::backend::{AnyLog, AnyStore};
+use crate::ports::{self, Ports, Use};
+use crate::settings::Settings;
+
+/// Arguments of `stardust reconcile`.
+#[derive(Debug, clap::Args)]
+pub struct ReconcileArgs {
+    /// One JSON object: totals at the top, `rows` by gateway and hour.
+    #[arg(long)]
+    json: bool,
+    /// How long router and recorder may take to catch up, seconds.
+    #[arg(long, default_value_t = 30, value_name = "SECONDS")]
+    patience: u64,
+}
+
+/// The reconciler over these ports.
+pub async fn reconciler(ports: &Ports, patience: Duration) -> anyhow::Result<Reconciler<AnyLog, AnyStore>> {
+    Ok(Reconciler {
+        log: ports.log.clone(),
+        store: ports.store.clone(),
+        wire: ports.wire.clone(),
+        mapping: Arc::clone(&ports.mapping),
+        registry: registry_feed::load(&ports.store).await?,
+        topics: ports.topics.clone(),
+        groups: ports.groups.clone(),
+        patience,
+    })
+}
+
+/// Compares and prints.
+pub async fn run(settings: &Settings, args: &ReconcileArgs) -> Result<ExitCode, Failure> {
+    let ports = ports::open(settings, Use::Beside, false).await?;
+    let reconciler = reconciler(&ports, Duration::from_secs(args.patience)).await?;
+    let report = reconciler.run().await.map_err(anyhow::Error::from)?;
+    if args.json {
+        println!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
+    } else {
+        print(&report);
+    }
+    Ok(if report.balanced {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The books for people.
+pub fn print(report: &Report) {
+    println!(
+        "{:<14}{:<18}{:>9}{:>9}{:>11}{:>8}{:>7}{:>9}{:>9}{:>13}",
+        "gateway",
+        "hour",
+        "received",
+        "stored",
+        "duplicate",
+        "parked",
+        "dead",
+        "ignored",
+        "waiting",
+        "redelivered"
+    );
+    let line = |gateway: &str, hour: &str, c: &Counts| {
+        println!(
+            "{gateway:<14}{hour:<18}{:>9}{:>9}{:>11}{:>8}{:>7}{:>9}{:>9}{:>13}",
+            c.received, c.stored, c.duplicate, c.parked, c.dead, c.ignored, c.waiting, c.redelivered
+        );
+    };
+    for row in &report.rows {
+        line(&row.gateway, &row.hour, &row.counts);
+    }
+    line("total", "", &report.totals);
+    println!(
+        "{} Observations, {} legacy documents ({} readings have no place there), {} audit events",
+        report.observations, report.legacy, report.no_place, report.audit
+    );
+    if report.totals.lost > 0 {
+        println!("{} readings were found nowhere", report.totals.lost);
+    }
+    for fault in &report.faults {
+        let item = fault.item.map_or_else(|| "-".to_owned(), |i| i.to_string());
+        println!("  receipt {} item {item}: {}", fault.receipt_id, fault.what);
+    }
+    let further = report.faults_total.saturating_sub(report.faults.len() as u64);
+    if further > 0 {
+        println!("  and {further} more");
+    }
+    println!(
+        "{}",
+        if report.balanced {
+            "The books balance."
+        } else {
+            "The books DO NOT balance."
+        }
+    );
+}

@@ -1,0 +1,473 @@
+//! The services of a process: started together, stopped in order.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, anyhow};
+use stardust_audit_recorder::Recorder;
+use stardust_domain::registry::Registry;
+use stardust_domain::time::Timestamp;
+use stardust_fhir_parser::{Filter, Parser, Releaser, Rules, statistics};
+use stardust_ingest::{Door, DoorConfig, HttpConfig};
+use stardust_legacy_router::Router;
+use stardust_pipeline::backoff::Backoff;
+use stardust_pipeline::log::{Budget, Log};
+use stardust_pipeline::pulse::Pulse;
+use stardust_pipeline::registry_feed;
+use stardust_pipeline::store::Store;
+use stardust_pipeline::worker::{self, Stage, WorkerConfig, stopped};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{interval, sleep, timeout};
+
+use crate::ports::Ports;
+use crate::settings::{self, Settings};
+use crate::views::{ProcessViews, Watched};
+
+/// Which services run in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Which {
+    /// The door.
+    pub ingest: bool,
+    /// The parser.
+    pub parser: bool,
+    /// The router.
+    pub router: bool,
+    /// The recorder.
+    pub recorder: bool,
+}
+
+impl Which {
+    /// All of them.
+    pub const ALL: Self = Self {
+        ingest: true,
+        parser: true,
+        router: true,
+        recorder: true,
+    };
+    /// None: a start for one.
+    pub const NONE: Self = Self {
+        ingest: false,
+        parser: false,
+        router: false,
+        recorder: false,
+    };
+}
+
+const DRAIN: Duration = Duration::from_secs(8);
+const STATISTICS_EVERY: Duration = Duration::from_secs(60);
+const BATCH_BYTES: usize = 8 << 20;
+
+type Ended = anyhow::Result<()>;
+
+/// The services of a process while they run.
+pub struct Process {
+    /// Where the process answers.
+    pub address: SocketAddr,
+    stop_door: watch::Sender<bool>,
+    stop_workers: watch::Sender<bool>,
+    door: JoinSet<Ended>,
+    workers: JoinSet<Ended>,
+}
+
+/// The time of day.
+pub fn now() -> Timestamp {
+    let micros = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_micros());
+    Timestamp::from_micros(i64::try_from(micros).unwrap_or(i64::MAX))
+}
+
+impl Process {
+    /// Starts the services. Broker and database may be away: the services wait for them.
+    pub async fn start(settings: &Settings, ports: Ports, which: Which) -> anyhow::Result<Self> {
+        let counters = prometheus::Registry::new();
+        let (stop_door, stopping_door) = watch::channel(false);
+        let (stop_workers, stopping) = watch::channel(false);
+        let mut workers = JoinSet::new();
+        let mut door = JoinSet::new();
+        let mut watched = Watched::default();
+
+        // Both may be away at the start; nothing below waits for them.
+        let registry = stardust_ingest::follow(registry_feed::start(
+            ports.store.clone(),
+            settings.registry_refresh,
+            stopping.clone(),
+        ));
+        workers.spawn(prepare(ports.clone(), stopping.clone()));
+
+        if which.parser {
+            let parsed = stardust_fhir_parser::Counters::register(&counters)?;
+            watched.parser = Some(Arc::new(parsed));
+            let pulse = watched.pulse("fhir-parser");
+            workers.spawn(parse(Parse {
+                ports: ports.clone(),
+                settings: settings.clone(),
+                registry: registry.clone(),
+                counters: watched.parser.clone().context("the parser has counters")?,
+                pulse,
+                stopping: stopping.clone(),
+            }));
+        }
+        if which.router {
+            let counted = stardust_legacy_router::Counters::register(&counters)?;
+            let (store, wire, topics) = (ports.store.clone(), ports.wire.clone(), ports.topics.clone());
+            let stage = move || Router::new(store.clone(), wire.clone(), topics.clone(), counted.clone());
+            let config = (ports.groups.router.as_str(), ports.topics.legacy.clone());
+            let pulse = watched.pulse("legacy-router");
+            spawn_workers(&mut workers, &ports, settings, config, stage, &pulse, &stopping);
+        }
+        if which.recorder {
+            let counted = stardust_audit_recorder::Counters::register(&counters)?;
+            let (store, wire, topics) = (ports.store.clone(), ports.wire.clone(), ports.topics.clone());
+            let stage = move || Recorder::new(store.clone(), wire.clone(), topics.clone(), counted.clone());
+            let config = (ports.groups.recorder.as_str(), ports.topics.audit.clone());
+            let pulse = watched.pulse("audit-recorder");
+            spawn_workers(&mut workers, &ports, settings, config, stage, &pulse, &stopping);
+        }
+
+        let default = if which.ingest {
+            settings::door_address()
+        } else {
+            settings::free_address()
+        };
+        let listener = stardust_ingest::bind(settings.listen.unwrap_or(default)).await?;
+        let address = listener.local_addr()?;
+        let http = HttpConfig::default();
+        let views = ProcessViews::new(ports.clone(), watched, which.ingest);
+        let routes = if which.ingest {
+            let config = DoorConfig {
+                topics: ports.topics.clone(),
+                ..DoorConfig::default()
+            };
+            let (opened, running) = Door::open(
+                config,
+                ports.log.clone(),
+                ports.spool.clone(),
+                Arc::clone(&ports.mapping),
+                registry,
+                ports.wire.clone(),
+                &counters,
+            )
+            .await?;
+            let mut stop = stopping_door.clone();
+            let mut stop_lanes = stopping.clone();
+            door.spawn(async move {
+                tokio::select! {
+                    failed = running.failed() => return Err(anyhow!("the door: {failed}")),
+                    () = stopped(&mut stop_lanes) => {}
+                    () = async { stopped(&mut stop).await; sleep(http_drain()).await } => {}
+                }
+                if !running.stop(DRAIN).await {
+                    tracing::warn!(
+                        "the door had records under way when its time was over; they were not acknowledged"
+                    );
+                }
+                Ok(())
+            });
+            stardust_ingest::routes(opened, views, counters, http.clone(), &settings.instance)
+        } else {
+            stardust_ingest::operations(views, counters)
+        };
+        let mut stop = stopping_door;
+        door.spawn(async move {
+            stardust_ingest::serve(listener, routes, http, async move { stopped(&mut stop).await }).await;
+            Ok(())
+        });
+        Ok(Self {
+            address,
+            stop_door,
+            stop_workers,
+            door,
+            workers,
+        })
+    }
+
+    /// Runs until a signal to stop or the failure of a service, then drains: the door first, then the workers.
+    pub async fn run(mut self) -> Ended {
+        let mut term = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut failure = None;
+        loop {
+            let ended = tokio::select! {
+                _ = term.recv() => break,
+                _ = interrupt.recv() => break,
+                Some(ended) = self.workers.join_next() => ended,
+                Some(ended) = self.door.join_next() => ended,
+            };
+            // A task that has done its part ends well; only a failure stops the process.
+            if let Err(e) = flat(ended) {
+                failure = Some(e);
+                break;
+            }
+        }
+        let drained = self.stop().await;
+        match failure {
+            Some(e) => Err(e),
+            None => drained,
+        }
+    }
+
+    /// Drains and stops.
+    pub async fn stop(mut self) -> Ended {
+        tracing::info!("stopping: the door closes, what was taken is finished");
+        self.stop_door.send_replace(true);
+        // Requests first: what they still publish is then worked or waits in the log.
+        let _ = timeout(http_drain(), async {
+            // One of the two door tasks is the server; the other waits for the lanes.
+            self.door.join_next().await
+        })
+        .await;
+        self.stop_workers.send_replace(true);
+        let mut result = Ok(());
+        let all = async {
+            while let Some(ended) = self.door.join_next().await {
+                result = std::mem::replace(&mut result, Ok(())).and(flat(ended));
+            }
+            while let Some(ended) = self.workers.join_next().await {
+                result = std::mem::replace(&mut result, Ok(())).and(flat(ended));
+            }
+        };
+        if timeout(Duration::from_secs(10), all).await.is_err() {
+            tracing::warn!("not everything had ended in time; what is open comes again after the next start");
+        }
+        result
+    }
+}
+
+fn http_drain() -> Duration {
+    Duration::from_secs(2)
+}
+
+fn flat(ended: Result<Ended, tokio::task::JoinError>) -> Ended {
+    match ended {
+        Ok(result) => result,
+        Err(e) if e.is_cancelled() => Ok(()),
+        Err(e) => Err(anyhow!("a service ended in a panic: {e}")),
+    }
+}
+
+/// Makes topics and indexes ready, waiting for broker and database as long as it takes.
+async fn prepare(ports: Ports, mut stopping: watch::Receiver<bool>) -> Ended {
+    let mut backoff = Backoff::default();
+    let (mut topics, mut indexes) = (false, false);
+    while !(topics && indexes) {
+        if !topics {
+            match ports.log.create(&ports.topics.specs()).await {
+                Ok(created) => {
+                    topics = true;
+                    if !created.is_empty() {
+                        tracing::info!(topics = ?created, "created");
+                    }
+                }
+                Err(e) if e.is_retriable() => tell(&backoff, "the log", &e),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        if !indexes {
+            match ports.store.prepare().await {
+                Ok(()) => indexes = true,
+                Err(e) if e.is_retriable() => tell(&backoff, "the store", &e),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        if !(topics && indexes) {
+            tokio::select! {
+                () = sleep(backoff.next_wait()) => {}
+                () = stopped(&mut stopping) => return Ok(()),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn tell(backoff: &Backoff, what: &str, error: &dyn std::fmt::Display) {
+    if backoff.tries() == 0 {
+        tracing::warn!("waiting for {what}: {error}");
+    }
+}
+
+fn spawn_workers<S: Stage>(
+    tasks: &mut JoinSet<Ended>,
+    ports: &Ports,
+    settings: &Settings,
+    (group, topic): (&str, stardust_pipeline::log::Topic),
+    stage: impl Fn() -> S,
+    pulse: &Arc<Pulse>,
+    stopping: &watch::Receiver<bool>,
+) {
+    for number in 0..settings.workers {
+        let config = WorkerConfig {
+            group: group.to_owned(),
+            topics: vec![topic.clone()],
+            worker: number,
+            budget: Budget {
+                records: settings.batch_size,
+                bytes: BATCH_BYTES,
+                wait: Duration::from_millis(500),
+            },
+            drain: DRAIN,
+        };
+        let run = worker::run(
+            ports.log.clone(),
+            config,
+            stage(),
+            stopping.clone(),
+            Arc::clone(pulse),
+        );
+        tasks.spawn(async move { run.await.map_err(Into::into) });
+    }
+}
+
+struct Parse {
+    ports: Ports,
+    settings: Settings,
+    registry: stardust_ingest::RegistryView,
+    counters: Arc<stardust_fhir_parser::Counters>,
+    pulse: Arc<Pulse>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// The parser's members, its statistics and the release of parked readings.
+async fn parse(mut p: Parse) -> Ended {
+    // A parser without a registry would park everything: it waits for it.
+    let first = tokio::select! {
+        () = stopped(&mut p.stopping) => return Ok(()),
+        found = p.registry.wait_for(Option::is_some) => match found {
+            Ok(found) => found.clone().unwrap_or_default(),
+            Err(_) => return Ok(()),
+        },
+    };
+    let registry = loaded(first, p.registry.clone());
+    let rules = Rules {
+        wire: p.ports.wire.clone(),
+        mapping: Arc::clone(&p.ports.mapping),
+        registry,
+        topics: p.ports.topics.clone(),
+        legacy_routing: p.settings.legacy_routing,
+    };
+    let mut tasks = JoinSet::new();
+    let stage = || Parser::new(p.ports.store.clone(), rules.clone(), Arc::clone(&p.counters), now);
+    let config = (p.ports.groups.parser.as_str(), p.ports.topics.raw.clone());
+    spawn_workers(
+        &mut tasks,
+        &p.ports,
+        &p.settings,
+        config,
+        stage,
+        &p.pulse,
+        &p.stopping,
+    );
+    tasks.spawn(report(
+        p.ports.clone(),
+        Arc::clone(&p.counters),
+        p.stopping.clone(),
+    ));
+    let releaser = Releaser {
+        log: p.ports.log.clone(),
+        store: p.ports.store.clone(),
+        rules,
+        holder: format!("{}/{}", p.settings.instance, std::process::id()),
+    };
+    tasks.spawn(release(releaser, p.settings.registry_refresh, p.stopping.clone()));
+    while let Some(ended) = tasks.join_next().await {
+        flat(ended)?;
+    }
+    Ok(())
+}
+
+/// A registry that is there, and follows the one that may not have been.
+fn loaded(first: Arc<Registry>, mut view: stardust_ingest::RegistryView) -> watch::Receiver<Arc<Registry>> {
+    let (sender, receiver) = watch::channel(first);
+    tokio::spawn(async move {
+        while view.changed().await.is_ok() {
+            let newest = view.borrow_and_update().clone();
+            if let Some(newest) = newest {
+                sender.send_replace(newest);
+            }
+            if sender.is_closed() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// The statistics every minute and at the end.
+async fn report(
+    ports: Ports,
+    counters: Arc<stardust_fhir_parser::Counters>,
+    mut stopping: watch::Receiver<bool>,
+) -> Ended {
+    let since = Instant::now();
+    let mut ticks = interval(STATISTICS_EVERY);
+    ticks.tick().await;
+    loop {
+        let ending = tokio::select! {
+            _ = ticks.tick() => false,
+            () = stopped(&mut stopping) => true,
+        };
+        let lag = timeout(
+            Duration::from_secs(2),
+            ports.log.lag(&ports.groups.parser, &ports.topics.raw),
+        )
+        .await;
+        let queue = lag.ok().and_then(Result::ok);
+        for line in statistics(&counters, since.elapsed(), queue) {
+            tracing::info!("{line}");
+        }
+        if ending {
+            return Ok(());
+        }
+    }
+}
+
+/// Sends parked readings back after each refresh of the registry.
+async fn release<L: Log, S: Store>(
+    releaser: Releaser<L, S>,
+    every: Duration,
+    mut stopping: watch::Receiver<bool>,
+) -> Ended {
+    // What a process before this one marked and may not have sent is taken up once.
+    let mut unfinished = true;
+    loop {
+        match releaser.run(&Filter::default(), unfinished, false).await {
+            Ok(done) => {
+                unfinished &= done.busy;
+                if done.released > 0 {
+                    tracing::info!(
+                        released = done.released,
+                        "parked readings went back to the raw topic"
+                    );
+                }
+            }
+            Err(e) => tracing::warn!("parked readings could not be released: {e}"),
+        }
+        tokio::select! {
+            () = sleep(every) => {}
+            () = stopped(&mut stopping) => return Ok(()),
+        }
+    }
+}
+
+/// Names and values for a listing of what was started.
+pub fn summary(process: &Process, ports: &Ports, which: Which) -> BTreeMap<&'static str, String> {
+    let names = [
+        (which.ingest, "ingest"),
+        (which.parser, "fhir-parser"),
+        (which.router, "legacy-router"),
+        (which.recorder, "audit-recorder"),
+    ];
+    let running: Vec<&str> = names
+        .into_iter()
+        .filter_map(|(on, name)| on.then_some(name))
+        .collect();
+    BTreeMap::from([
+        ("services", running.join(", ")),
+        ("address", format!("http://{}", process.address)),
+        ("where", ports.place.clone()),
+    ])
+}

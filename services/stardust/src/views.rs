@@ -1,0 +1,221 @@
+//! What the process shows of itself over HTTP.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use stardust_ingest::{Away, Component, Health, QueueStats, ReceiptView, State, Views};
+use stardust_pipeline::log::Log;
+use stardust_pipeline::pulse::Pulse;
+use stardust_pipeline::spool::Spool;
+use stardust_pipeline::store::{LetterState, Shelf, Store};
+use tokio::time::timeout;
+
+use crate::ports::Ports;
+
+const WITHIN: Duration = Duration::from_millis(800);
+
+/// The services of the process that say how they are doing.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// The workers.
+    pub pulses: Vec<Arc<Pulse>>,
+    /// The parser's counters.
+    pub parser: Option<Arc<stardust_fhir_parser::Counters>>,
+}
+
+impl Watched {
+    /// A pulse for a service.
+    pub fn pulse(&mut self, service: &'static str) -> Arc<Pulse> {
+        let pulse = Arc::new(Pulse::new(service));
+        self.pulses.push(Arc::clone(&pulse));
+        pulse
+    }
+}
+
+/// Health, queue and receipts of this process.
+#[derive(Clone)]
+pub struct ProcessViews {
+    ports: Ports,
+    watched: Watched,
+    door: bool,
+}
+
+impl ProcessViews {
+    /// Of these ports and services.
+    pub fn new(ports: Ports, watched: Watched, door: bool) -> Self {
+        Self { ports, watched, door }
+    }
+
+    async fn log(&self) -> Result<(), String> {
+        match timeout(WITHIN, self.ports.log.ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(e.to_string()),
+            Err(_) => Err("no answer".to_owned()),
+        }
+    }
+
+    async fn store(&self) -> Result<(), String> {
+        match timeout(WITHIN, self.ports.store.ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(e)) => Err(e.to_string()),
+            Err(_) => Err("no answer".to_owned()),
+        }
+    }
+}
+
+fn component(state: &Result<(), String>) -> Component {
+    match state {
+        Ok(()) => Component {
+            status: State::Healthy,
+            detail: None,
+        },
+        Err(e) => Component {
+            status: State::Unhealthy,
+            detail: Some(e.clone()),
+        },
+    }
+}
+
+impl Views for ProcessViews {
+    async fn receipt(&self, receipt_id: &str) -> Result<Option<ReceiptView>, Away> {
+        let found = self.ports.store.of_receipt(receipt_id).await.map_err(|_| Away)?;
+        if found.observations.is_empty() && found.letters.is_empty() && found.audit.is_empty() {
+            return Ok(None);
+        }
+        let observations: Vec<_> = found
+            .observations
+            .iter()
+            .map(|(id, writer, main)| {
+                json!({
+                    "observation_id": id, "item": writer.position.item, "main": main,
+                    "topic": writer.position.topic, "partition": writer.position.partition,
+                    "offset": writer.position.offset,
+                })
+            })
+            .collect();
+        let letters: Vec<_> = found
+            .letters
+            .iter()
+            .map(|l| {
+                json!({
+                    "shelf": if l.shelf == Shelf::Dead { "dead" } else { "parked" },
+                    "item": Some(l.writer.position.item).filter(|i| *i >= 0), "stage": l.stage,
+                    "reason": l.reason, "field": l.field, "state": l.state.label(),
+                    "partition": l.writer.position.partition, "offset": l.writer.position.offset,
+                    "first_try": l.first_try.instant(), "last_try": l.last_try.instant(),
+                })
+            })
+            .collect();
+        let audit: Vec<_> = found
+            .audit
+            .iter()
+            .map(|(id, outcome, at)| json!({"event_id": id, "outcome": outcome, "recorded": at.instant()}))
+            .collect();
+        let open = |shelf| {
+            found
+                .letters
+                .iter()
+                .any(|l| l.shelf == shelf && !l.partial && l.state != LetterState::Closed)
+        };
+        let state = if open(Shelf::Parked) {
+            "parked"
+        } else if !found.observations.is_empty() {
+            "stored"
+        } else if open(Shelf::Dead) {
+            "dead"
+        } else {
+            "done"
+        };
+        Ok(Some(json!({
+            "receipt_id": receipt_id, "state": state,
+            "observations": observations, "letters": letters, "audit": audit,
+        })))
+    }
+
+    async fn health(&self) -> Health {
+        let (log, store) = tokio::join!(self.log(), self.store());
+        let mut components = BTreeMap::from([
+            ("log".to_owned(), component(&log)),
+            ("store".to_owned(), component(&store)),
+        ]);
+        let mut ready = true;
+        if self.door {
+            let mut takes = log.is_ok();
+            if let Some(spool) = &self.ports.spool {
+                let level = timeout(WITHIN, spool.level()).await;
+                let spool = match level {
+                    Ok(Ok(level)) if level.records == 0 => Component {
+                        status: State::Healthy,
+                        detail: None,
+                    },
+                    Ok(Ok(level)) => Component {
+                        status: State::Degraded,
+                        detail: Some(format!(
+                            "{} records ({} bytes) wait for the broker",
+                            level.records, level.bytes
+                        )),
+                    },
+                    Ok(Err(e)) => Component {
+                        status: State::Unhealthy,
+                        detail: Some(e.to_string()),
+                    },
+                    Err(_) => Component {
+                        status: State::Unhealthy,
+                        detail: Some("no answer".to_owned()),
+                    },
+                };
+                takes |= spool.status != State::Unhealthy;
+                components.insert("spool".to_owned(), spool);
+            }
+            ready &= takes;
+        } else {
+            ready &= log.is_ok() && store.is_ok();
+        }
+        for pulse in &self.watched.pulses {
+            let beat = pulse.beat();
+            let part = match (&beat.waiting, beat.running) {
+                (Some((what, seconds)), _) => Component {
+                    status: State::Degraded,
+                    detail: Some(format!("waiting for {seconds} s: {what}")),
+                },
+                (None, true) => Component {
+                    status: State::Healthy,
+                    detail: Some(format!("{} partitions", beat.partitions)),
+                },
+                (None, false) => Component {
+                    status: State::Degraded,
+                    detail: Some("starting".to_owned()),
+                },
+            };
+            components.insert(beat.service.to_owned(), part);
+        }
+        Health { ready, components }
+    }
+
+    async fn queue(&self) -> QueueStats {
+        let groups = &self.ports.groups;
+        let lag = timeout(WITHIN, self.ports.log.lag(&groups.parser, &self.ports.topics.raw)).await;
+        let queue_size = lag.ok().and_then(Result::ok);
+        QueueStats {
+            enabled: true,
+            queue_size,
+            status: if queue_size.is_some() {
+                "healthy"
+            } else {
+                "unknown"
+            }
+            .to_owned(),
+            queue_name: groups.parser.clone(),
+        }
+    }
+
+    fn outcomes(&self) -> BTreeMap<String, u64> {
+        self.watched
+            .parser
+            .as_ref()
+            .map(|counters| counters.by_outcome())
+            .unwrap_or_default()
+    }
+}
