@@ -231,6 +231,11 @@ impl Decimal {
         i64::try_from(self.mantissa / power(u64::from(self.scale))?).ok()
     }
 
+    /// Appends the digits.
+    pub(crate) fn push_to(self, out: &mut String) {
+        out.push_str(self.write(&mut [0; 48]));
+    }
+
     /// The digits, in a buffer of the caller.
     fn write(self, buffer: &mut [u8; 48]) -> &str {
         let mut at = buffer.len();

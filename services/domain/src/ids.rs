@@ -6,6 +6,8 @@ use std::str::FromStr;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::text::Hex;
+
 /// The namespace of every UUIDv5 of this project: UUIDv5 of the URL namespace of RFC 9562 and `urn:stardust:1`.
 ///
 /// ```
@@ -33,13 +35,7 @@ pub fn uuid_of(key: &str) -> Uuid {
 /// ```
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
-        for nibble in [byte >> 4, byte & 15] {
-            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
-        }
-        text
-    })
+    Hex::<64>::lower(&Sha256::digest(bytes)).as_str().to_owned()
 }
 
 /// A 48-bit address of a gateway or a sub-device. Displays as 12 lower-case hex digits.
@@ -61,14 +57,29 @@ impl Mac {
     /// The EUI-48 form of the FHIR identifier systems: `02-00-00-BB-00-01`.
     #[must_use]
     pub fn eui48(self) -> String {
-        let [a, b, c, d, e, f] = self.0;
-        format!("{a:02X}-{b:02X}-{c:02X}-{d:02X}-{e:02X}-{f:02X}")
+        let digits = Hex::<12>::upper(&self.0);
+        let digits = digits.as_str();
+        let mut text = String::with_capacity(17);
+        for at in (0..12).step_by(2) {
+            if at > 0 {
+                text.push('-');
+            }
+            text.push_str(&digits[at..at + 2]);
+        }
+        text
     }
 
     /// The id of the FHIR Device with this address: UUIDv5 of `dev|1|<12 lower hex>`.
     #[must_use]
     pub fn device_id(self) -> Uuid {
-        uuid_of(&format!("dev|1|{self}"))
+        let mut key = *b"dev|1|............";
+        key[6..].copy_from_slice(self.hex().as_str().as_bytes());
+        Uuid::new_v5(&NAMESPACE, &key)
+    }
+
+    /// The 12 lower-case hex digits.
+    pub(crate) fn hex(self) -> Hex<12> {
+        Hex::lower(&self.0)
     }
 }
 
@@ -102,8 +113,7 @@ impl FromStr for Mac {
 
 impl fmt::Display for Mac {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}{b:02x}{c:02x}{d:02x}{e:02x}{g:02x}")
+        f.write_str(self.hex().as_str())
     }
 }
 
@@ -134,6 +144,11 @@ impl PatientId {
     pub const fn bytes(self) -> [u8; 12] {
         self.0
     }
+
+    /// The 24 lower-case hex digits.
+    pub(crate) fn hex(self) -> Hex<24> {
+        Hex::lower(&self.0)
+    }
 }
 
 impl FromStr for PatientId {
@@ -153,7 +168,7 @@ impl FromStr for PatientId {
 
 impl fmt::Display for PatientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+        f.write_str(self.hex().as_str())
     }
 }
 

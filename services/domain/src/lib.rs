@@ -17,4 +17,5 @@ mod message;
 pub mod outcome;
 pub mod reading;
 pub mod registry;
+mod text;
 pub mod time;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::{BUILTIN, Catalogue};
-use crate::judge::Rules;
+use crate::judge::{Rules, Urls};
 use crate::outcome::{DeadReason, Source, Stage};
 use crate::reading::{Admission, Audit, AuditFacts, Death, Envelope, Judged, Refusal};
 use crate::registry::Registry;
@@ -33,6 +33,7 @@ pub struct CatalogueError {
 pub struct Mapping {
     settings: Settings,
     catalogue: Arc<Catalogue>,
+    urls: Arc<Urls>,
 }
 
 impl Mapping {
@@ -50,7 +51,12 @@ impl Mapping {
     /// The row and the reason where it cannot be used.
     pub fn from_text(catalogue: &str, settings: Settings) -> Result<Self, CatalogueError> {
         let catalogue = Arc::new(Catalogue::load(catalogue, &settings)?);
-        Ok(Self { settings, catalogue })
+        let urls = Arc::new(Urls::new(&settings));
+        Ok(Self {
+            settings,
+            catalogue,
+            urls,
+        })
     }
 
     /// The content hash of the catalogue: 64 lower-case hex digits.
@@ -107,6 +113,7 @@ impl Mapping {
         Rules {
             catalogue: &self.catalogue,
             settings: &self.settings,
+            urls: &self.urls,
         }
     }
 

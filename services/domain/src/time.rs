@@ -2,6 +2,8 @@
 
 use ::time::{OffsetDateTime, UtcOffset};
 
+use crate::text::padded;
+
 /// An instant: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Timestamp(i64);
@@ -46,40 +48,43 @@ impl Timestamp {
     /// The FHIR dateTime in `zone` to the second, such as `2028-03-17T17:00:01+07:00`; none outside the years 1–9999.
     #[must_use]
     pub fn date_time(self, zone: Zone) -> Option<String> {
-        let t = OffsetDateTime::from_unix_timestamp(self.seconds())
-            .ok()?
-            .to_offset(zone.0);
-        if !(1..=9999).contains(&t.year()) {
-            return None;
-        }
-        Some(format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{zone}",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second()
-        ))
+        let mut text = [0; 25];
+        self.civil(zone.0, &mut text)?;
+        let zone = zone.digits();
+        text[19..].copy_from_slice(&zone);
+        String::from_utf8(text.to_vec()).ok()
     }
 
     /// The FHIR instant in UTC to the millisecond, such as `2026-03-01T00:00:00.123Z`; none outside the years 1–9999.
     #[must_use]
     pub fn instant(self) -> Option<String> {
-        let t = OffsetDateTime::from_unix_timestamp(self.seconds()).ok()?;
-        if !(1..=9999).contains(&t.year()) {
-            return None;
-        }
-        Some(format!(
-            "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-            t.year(),
-            u8::from(t.month()),
-            t.day(),
-            t.hour(),
-            t.minute(),
-            t.second(),
-            self.millis().rem_euclid(1_000)
-        ))
+        let mut text = [0; 24];
+        self.civil(UtcOffset::UTC, &mut text)?;
+        text[19] = b'.';
+        padded(
+            &mut text[20..23],
+            u32::try_from(self.millis().rem_euclid(1_000)).ok()?,
+        );
+        text[23] = b'Z';
+        String::from_utf8(text.to_vec()).ok()
+    }
+
+    /// Writes `YYYY-MM-DDThh:mm:ss` into the first 19 bytes.
+    fn civil(self, offset: UtcOffset, text: &mut [u8]) -> Option<()> {
+        // The last hours of the year 9999 leave the calendar in a zone east of UTC.
+        let t = OffsetDateTime::from_unix_timestamp(self.seconds())
+            .ok()?
+            .checked_to_offset(offset)?;
+        let year = u32::try_from(t.year()).ok().filter(|y| (1..=9999).contains(y))?;
+        let text = text.first_chunk_mut::<19>()?;
+        *text = *b"0000-00-00T00:00:00";
+        padded(&mut text[0..4], year);
+        padded(&mut text[5..7], u32::from(u8::from(t.month())));
+        padded(&mut text[8..10], u32::from(t.day()));
+        padded(&mut text[11..13], u32::from(t.hour()));
+        padded(&mut text[14..16], u32::from(t.minute()));
+        padded(&mut text[17..19], u32::from(t.second()));
+        Some(())
     }
 
     /// The date in UTC, `YYYY-MM-DD`; none outside the years 1–9999.
@@ -132,16 +137,25 @@ impl std::str::FromStr for Zone {
 
 impl std::fmt::Display for Zone {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (hours, minutes) = (
-            self.0.whole_hours().unsigned_abs(),
-            self.0.minutes_past_hour().unsigned_abs(),
-        );
-        let sign = if self.0.is_negative() { '-' } else { '+' };
-        write!(f, "{sign}{hours:02}:{minutes:02}")
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
 impl Zone {
+    /// Sign, hours, colon, minutes.
+    fn digits(self) -> [u8; 6] {
+        let mut text = *b"+00:00";
+        if self.0.is_negative() {
+            text[0] = b'-';
+        }
+        padded(&mut text[1..3], u32::from(self.0.whole_hours().unsigned_abs()));
+        padded(
+            &mut text[4..6],
+            u32::from(self.0.minutes_past_hour().unsigned_abs()),
+        );
+        text
+    }
+
     /// The offset as the `time` crate has it.
     #[must_use]
     pub const fn offset(self) -> UtcOffset {
@@ -175,6 +189,13 @@ mod tests {
             None
         );
         assert_eq!(Timestamp::from_seconds(-70_000_000_000).instant(), None);
+        // In bounds in UTC, out of the calendar in the zone.
+        let last = Timestamp::from_seconds(253_402_300_799);
+        assert_eq!(last.date_time("+07:00".parse().unwrap()), None);
+        assert_eq!(last.instant().unwrap(), "9999-12-31T23:59:59.000Z");
+        let first = Timestamp::from_seconds(-62_135_596_800);
+        assert_eq!(first.date_time("-07:00".parse().unwrap()), None);
+        assert_eq!(first.utc_date().unwrap(), "0001-01-01");
     }
 
     #[test]

@@ -12,10 +12,11 @@ use super::{
     Place, Quantity, Row,
 };
 use crate::digits::Decimal;
-use crate::fhir::{CodeableConcept, Coding, systems};
+use crate::fhir::{CodeableConcept, Coding, Unit, systems};
 use crate::json::Fields;
 use crate::mapping::{CatalogueError, Settings};
 use crate::registry::DeviceKind;
+use crate::text::quoted;
 
 /// The collections of the legacy database.
 const COLLECTIONS: &[&str] = &[
@@ -422,9 +423,19 @@ impl Codes<'_> {
             let loinc: Vec<&String> = unit.loinc.iter().chain(more).collect();
             codes.push(self.concept(row, &loinc, &quantity.mdc, &quantity.own)?);
         }
+        let words = unit.words.as_ref().unwrap_or(&words.words);
+        let members = raw(
+            row,
+            &Unit {
+                unit: words,
+                system: systems::UCUM,
+                code: &unit.unit,
+            },
+        )?;
         Ok(Measure {
             unit: unit.unit.clone(),
-            words: unit.words.as_ref().unwrap_or(&words.words).clone(),
+            words: words.clone(),
+            unit_members: members.get().trim_matches(['{', '}']).to_owned(),
             to_first,
             codes,
         })
@@ -519,7 +530,7 @@ fn place_entry(row: &str, entry: &file::Entry, quantities: &[Quantity]) -> Check
         return refuse(row, "more than nine decimals");
     }
     Ok(Entry {
-        name: entry.entry.clone(),
+        name_json: quoted(&entry.entry),
         quantity,
         form,
         measure,
@@ -549,6 +560,7 @@ impl Models<'_> {
         };
         Ok(Model {
             name: row.clone(),
+            name_json: quoted(row),
             device: Some(device),
             fields: self.fields(row, &attribute.fields)?,
             any: false,
@@ -564,6 +576,7 @@ impl Models<'_> {
         let fields = self.fields(row, &call.fields)?;
         Ok(Model {
             name: row.to_ascii_uppercase(),
+            name_json: quoted(&row.to_ascii_uppercase()),
             device: None,
             any: call.any,
             marker: call.marker.clone(),

@@ -98,6 +98,8 @@ pub(crate) struct Measure {
     pub unit: String,
     /// The unit for people.
     pub words: String,
+    /// `unit`, `system` and `code` of a Quantity, as JSON members.
+    pub unit_members: String,
     /// To the first unit of the quantity.
     pub to_first: Conversion,
     /// The code without marker, then one for each marker.
@@ -154,6 +156,8 @@ pub(crate) struct Marker {
 pub(crate) struct Model {
     /// The attribute, or the type of the call.
     pub name: String,
+    /// The same as a JSON text.
+    pub name_json: String,
     /// The kind of sub-device; none for calls.
     pub device: Option<DeviceKind>,
     /// In the order of judgement, the main quantity first.
@@ -196,7 +200,8 @@ pub(crate) struct Place {
 /// One field of a legacy entry.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
-    pub name: String,
+    /// Its key, as a JSON text.
+    pub name_json: String,
     pub quantity: Option<usize>,
     pub form: Form,
     /// The measure of the quantity that readers expect; none: as it is.

@@ -10,6 +10,7 @@ use crate::ids::{Mac, uuid_of};
 use crate::json::Raw;
 use crate::outcome::{DeadReason, Stage};
 use crate::reading::Death;
+use crate::text::push;
 use crate::time::Timestamp;
 
 /// A reading that only needs its patient.
@@ -209,9 +210,10 @@ fn key(
     use std::fmt::Write;
     let mut key = String::with_capacity(96);
     // Writing into a String cannot fail.
+    push!(key, "obs|1|", address.hex().as_str(), "|", kind, "|");
     let _ = match clock.device {
-        Some(time) => write!(key, "obs|1|{address}|{kind}|{time}|"),
-        None => write!(key, "obs|1|{address}|{kind}|-|"),
+        Some(time) => write!(key, "{time}|"),
+        None => write!(key, "-|"),
     };
     let start = key.len();
     if values.is_empty() {
@@ -226,7 +228,7 @@ fn key(
             Level::Below => key.push('<'),
             Level::Plausible | Level::Implausible => {}
         }
-        let _ = write!(key, "{}", good.wire);
+        good.wire.push_to(&mut key);
     }
     let end = key.len();
     if clock.rule.is_some() {

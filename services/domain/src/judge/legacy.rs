@@ -1,104 +1,38 @@
 //! The document that legacy readers find in AMY: one a reading.
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
-
 use super::Rules;
 use super::item::Planned;
 use super::quantities::{Good, Level};
 use super::reading::MessageFacts;
 use crate::catalogue::{Conversion, Entry, Form};
 use crate::digits::Decimal;
-use crate::ids::{Mac, PatientId, uuid_of};
+use crate::ids::{PatientId, uuid_of};
 use crate::reading::Legacy;
+use crate::text::{Hex, push, push_text};
 use crate::time::Timestamp;
 
 /// Decimals of a converted value.
 const CONVERTED_DECIMALS: u8 = 2;
 
-/// Relaxed Extended JSON of an ObjectId.
-#[derive(serde::Serialize)]
-struct Oid<'a> {
-    #[serde(rename = "$oid")]
-    oid: &'a str,
-}
-
 /// Relaxed Extended JSON of a date: text from 1970 to 9999, milliseconds otherwise.
-#[derive(Debug, Clone)]
-pub(crate) enum Date {
-    Text(String),
-    Millis(String),
-}
-
-impl Date {
-    pub(crate) fn new(at: Timestamp) -> Self {
-        match at.instant() {
-            Some(text) if at.millis() >= 0 => {
-                // Extended JSON leaves the fraction out where it is zero.
-                Self::Text(match text.strip_suffix(".000Z") {
-                    Some(whole) => format!("{whole}Z"),
-                    None => text,
-                })
-            }
-            _ => Self::Millis(at.millis().to_string()),
+pub(crate) fn date(at: Timestamp) -> String {
+    match at.instant() {
+        Some(text) if at.millis() >= 0 => {
+            // Extended JSON leaves the fraction out where it is zero.
+            let (text, end) = match text.strip_suffix(".000Z") {
+                Some(whole) => (whole, "Z\"}"),
+                None => (text.as_str(), "\"}"),
+            };
+            [r#"{"$date":""#, text, end].concat()
         }
+        _ => format!(r#"{{"$date":{{"$numberLong":"{}"}}}}"#, at.millis()),
     }
 }
 
-impl Serialize for Date {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(serde::Serialize)]
-        struct Long<'a> {
-            #[serde(rename = "$numberLong")]
-            long: &'a str,
-        }
-        let mut map = serializer.serialize_map(Some(1))?;
-        match self {
-            Self::Text(text) => map.serialize_entry("$date", text)?,
-            Self::Millis(millis) => map.serialize_entry("$date", &Long { long: millis })?,
-        }
-        map.end()
-    }
-}
-
-#[derive(serde::Serialize)]
-struct Document<'a> {
-    #[serde(rename = "_id")]
-    id: Oid<'a>,
-    patient_id: Oid<'a>,
-    device_id: &'a str,
-    device_type: &'a str,
-    data: [Data<'a>; 1],
-    timestamp: &'a Date,
-    created_at: &'a Date,
-    updated_at: &'a Date,
-    source: &'static str,
-}
-
-/// One entry of `data`: the values of the catalogue, then where they are from.
+/// The values of one entry of `data`.
 struct Data<'a> {
     rules: Rules<'a>,
     planned: &'a Planned<'a>,
-    timestamp: &'a Date,
-    device_id: &'a str,
-}
-
-impl Serialize for Data<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for entry in &self.planned.model.legacy.entries {
-            match self.value(entry) {
-                Some(Cell::Number(number)) => map.serialize_entry(&entry.name, &number)?,
-                Some(Cell::Small(number)) => map.serialize_entry(&entry.name, &number)?,
-                Some(Cell::Digits(number)) => map.serialize_entry(&entry.name, &number.to_string())?,
-                Some(Cell::Text(text)) => map.serialize_entry(&entry.name, text)?,
-                None => {}
-            }
-        }
-        map.serialize_entry("timestamp", self.timestamp)?;
-        map.serialize_entry("device_id", self.device_id)?;
-        map.serialize_entry("device_type", &self.planned.model.name)?;
-        map.end()
-    }
 }
 
 enum Cell<'a> {
@@ -110,6 +44,23 @@ enum Cell<'a> {
 }
 
 impl<'a> Data<'a> {
+    /// Appends each value with its key and a comma.
+    fn push_to(&self, out: &mut String) {
+        for entry in &self.planned.model.legacy.entries {
+            let Some(cell) = self.value(entry) else {
+                continue;
+            };
+            push!(out, &entry.name_json, ":");
+            match cell {
+                Cell::Number(number) => number.push_to(out),
+                Cell::Small(number) => out.push_str(&number.to_string()),
+                Cell::Digits(number) => push_text(out, &number.to_string()),
+                Cell::Text(text) => push_text(out, text),
+            }
+            out.push(',');
+        }
+    }
+
     fn good(&self, quantity: usize) -> Option<&'a Good<'a>> {
         self.planned
             .observations
@@ -184,38 +135,29 @@ pub(crate) fn write(
     patient: PatientId,
 ) -> Option<Legacy> {
     let main = planned.observations.first()?;
-    let uuid = uuid_of(&format!("legacy|1|{}", main.key));
-    let (twelve, _) = uuid.as_bytes().split_first_chunk::<12>()?;
-    // An ObjectId and a patient's id are the same twelve bytes.
-    let id = PatientId::from_bytes(*twelve).to_string();
-    let effective = Date::new(Timestamp::from_seconds(planned.clock.effective));
-    let received = Date::new(facts.received_at);
-    let device: Mac = planned.device.unwrap_or(facts.gateway);
-    let device = device.to_string();
-    let patient = patient.to_string();
-    let document = Document {
-        id: Oid { oid: &id },
-        patient_id: Oid { oid: &patient },
-        device_id: &device,
-        device_type: &planned.model.name,
-        data: [Data {
-            rules,
-            planned,
-            timestamp: &effective,
-            device_id: &device,
-        }],
-        timestamp: &effective,
-        created_at: &received,
-        updated_at: &received,
-        source: "stardust",
-    };
-    let mut bytes = Vec::with_capacity(640);
-    serde_json::to_writer(&mut bytes, &document).ok()?;
-    let document = String::from_utf8(bytes).ok()?;
+    let uuid = uuid_of(&["legacy|1|", &main.key].concat());
+    let id = Hex::<24>::lower(uuid.as_bytes());
+    let effective = date(Timestamp::from_seconds(planned.clock.effective));
+    let device = planned.device.unwrap_or(facts.gateway).hex();
+    let (patient, kind) = (patient.hex(), &planned.model.name_json);
+    let received = &facts.received_date;
+
+    let mut out = String::with_capacity(704);
+    push!(out, r#"{"_id":{"$oid":""#, id.as_str());
+    push!(out, r#""},"patient_id":{"$oid":""#, patient.as_str());
+    push!(out, r#""},"device_id":""#, device.as_str());
+    push!(out, r#"","device_type":"#, kind, r#","data":[{"#);
+    Data { rules, planned }.push_to(&mut out);
+    push!(out, r#""timestamp":"#, &effective);
+    push!(out, r#","device_id":""#, device.as_str());
+    push!(out, r#"","device_type":"#, kind);
+    push!(out, r#"}],"timestamp":"#, &effective);
+    push!(out, r#","created_at":"#, received, r#","updated_at":"#, received);
+    push!(out, r#","source":"stardust"}"#);
     Some(Legacy {
         collection: planned.model.legacy.collection,
-        id,
-        document,
+        id: id.as_str().to_owned(),
+        document: out,
     })
 }
 
@@ -225,17 +167,16 @@ mod tests {
 
     #[test]
     fn dates_are_relaxed_extended_json() {
-        let json = |t| serde_json::to_string(&Date::new(t)).unwrap();
         assert_eq!(
-            json(Timestamp::from_seconds(0)),
+            date(Timestamp::from_seconds(0)),
             r#"{"$date":"1970-01-01T00:00:00Z"}"#
         );
         assert_eq!(
-            json(Timestamp::from_millis(1_772_323_200_123)),
+            date(Timestamp::from_millis(1_772_323_200_123)),
             r#"{"$date":"2026-03-01T00:00:00.123Z"}"#
         );
         assert_eq!(
-            json(Timestamp::from_millis(-1)),
+            date(Timestamp::from_millis(-1)),
             r#"{"$date":{"$numberLong":"-1"}}"#
         );
     }

@@ -18,10 +18,31 @@ pub(crate) use self::reading::dead;
 
 use crate::catalogue::Catalogue;
 use crate::mapping::Settings;
+use crate::text::quoted;
 
 /// What every step may look at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'m> {
     pub catalogue: &'m Catalogue,
     pub settings: &'m Settings,
+    pub urls: &'m Urls,
+}
+
+/// Our own systems and extensions, as JSON texts.
+#[derive(Debug)]
+pub(crate) struct Urls {
+    pub key_system: String,
+    pub device_time: String,
+    pub clock_rule: String,
+}
+
+impl Urls {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let url = |name| quoted(&format!("{}{name}", settings.identifier_base));
+        Self {
+            key_system: url("observation-key"),
+            device_time: url("device-time"),
+            clock_rule: url("clock-rule"),
+        }
+    }
 }

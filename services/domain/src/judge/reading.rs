@@ -6,27 +6,29 @@ use super::Rules;
 use super::item::{Planned, PlannedObservation, has_main_quantity};
 use super::legacy;
 use super::quantities::{Good, Level};
-use crate::fhir::{self, ClockNote, DeviceReference, Header, Part, Resource, Value};
+use crate::fhir::{self, Header, Part, Resource, Value};
 use crate::ids::{Mac, PatientId};
 use crate::outcome::ParkReason;
 use crate::reading::{DeadQuantity, Death, Observation, Reading, Verdict};
 use crate::registry::{Gateway, Registry};
+use crate::text::quoted;
 use crate::time::Timestamp;
 
 /// Longest text of a message that is repeated in a note.
-const MAX_QUOTED: usize = 200;
+const MAX_REPEATED: usize = 200;
 
 /// What the readings of one message have in common.
 #[derive(Debug)]
 pub(crate) struct MessageFacts {
     pub gateway: Mac,
-    pub received_at: Timestamp,
+    /// FHIR instant of the receipt.
     issued: String,
+    /// `meta.source`, a JSON text.
     source: String,
-    key_system: String,
-    device_time_url: String,
-    rule_url: String,
-    gateway_reference: Option<DeviceReference>,
+    /// Reference to the gateway, as JSON.
+    gateway_device: String,
+    /// The receipt as a date of legacy documents.
+    pub received_date: String,
 }
 
 impl MessageFacts {
@@ -34,13 +36,10 @@ impl MessageFacts {
         let base = &rules.settings.identifier_base;
         Self {
             gateway,
-            received_at,
             issued: received_at.instant().unwrap_or_default(),
-            source: format!("{base}gateway:{gateway}"),
-            key_system: format!("{base}observation-key"),
-            device_time_url: format!("{base}device-time"),
-            rule_url: format!("{base}clock-rule"),
-            gateway_reference: DeviceReference::ethernet(gateway),
+            source: quoted(&[base, "gateway:", gateway.hex().as_str()].concat()),
+            gateway_device: fhir::ethernet_device(gateway),
+            received_date: legacy::date(received_at),
         }
     }
 }
@@ -139,35 +138,49 @@ fn observations(
     let zone = rules.settings.zone;
     let effective_at = Timestamp::from_seconds(planned.clock.effective);
     let effective = effective_at.date_time(zone).unwrap_or_default();
-    let device_time = planned
+    let extension = planned
         .clock
-        .device
-        .and_then(|t| Timestamp::from_seconds(t).date_time(zone));
-    let device = planned.device.and_then(DeviceReference::bluetooth);
-    let Some(gateway) = &facts.gateway_reference else {
-        return Vec::new();
-    };
+        .rule
+        .map(|rule| effective_extension(rules, planned, rule));
+    let device = planned.device.map(fhir::bluetooth_device);
+    let patient = patient.hex();
     let header = Header {
         source: &facts.source,
-        key_system: &facts.key_system,
-        subject: &format!("Patient/{patient}"),
+        key_system: &rules.urls.key_system,
+        patient: patient.as_str(),
         effective: &effective,
-        clock: planned.clock.rule.map(|rule| ClockNote {
-            device_time: device_time
-                .as_deref()
-                .map(|time| (facts.device_time_url.as_str(), time)),
-            rule_url: &facts.rule_url,
-            rule,
-        }),
+        effective_extension: extension.as_deref(),
         issued: &facts.issued,
-        device: device.as_ref(),
-        gateway,
+        device: device.as_deref(),
+        gateway: &facts.gateway_device,
     };
     planned
         .observations
         .iter()
         .filter_map(|o| observation(rules, planned, &header, effective_at, o, shared_notes))
         .collect()
+}
+
+/// The device's own time, where it can be written, and the rule that put another in its place.
+fn effective_extension(rules: Rules<'_>, planned: &Planned<'_>, rule: &str) -> String {
+    let device_time = planned
+        .clock
+        .device
+        .and_then(|t| Timestamp::from_seconds(t).date_time(rules.settings.zone));
+    let device_time = device_time.map_or_else(String::new, |time| {
+        let url = &rules.urls.device_time;
+        [r#"{"url":"#, url, r#","valueDateTime":""#, &time, r#""},"#].concat()
+    });
+    [
+        r#"{"extension":["#,
+        &device_time,
+        r#"{"url":"#,
+        &rules.urls.clock_rule,
+        r#","valueCode":""#,
+        rule,
+        r#""}]}"#,
+    ]
+    .concat()
 }
 
 fn observation(
@@ -213,7 +226,7 @@ fn observation(
     if let Some(sent) = &context.marker_sent
         && context.marker_is_unknown()
     {
-        notes.extend(quoted(sent).map(|sent| format!("Marker as sent: {sent}")));
+        notes.extend(repeated(sent).map(|sent| format!("Marker as sent: {sent}")));
     }
     if observation.twin {
         notes.push(
@@ -300,12 +313,12 @@ fn implausible(rules: Rules<'_>, good: &Good<'_>) -> Option<String> {
 }
 
 /// A text of a message as FHIR can hold it: no control characters, not too long, not blank.
-fn quoted(text: &str) -> Option<String> {
+fn repeated(text: &str) -> Option<String> {
     let clean: String = text
         .trim()
         .chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .take(MAX_QUOTED)
+        .take(MAX_REPEATED)
         .collect();
     (!clean.trim().is_empty()).then_some(clean)
 }
