@@ -9,5 +9,6 @@ mod fakes;
 mod outages;
 mod pages;
 mod refusals;
+mod rules;
 mod schemas;
 mod stack;

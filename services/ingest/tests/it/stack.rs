@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde_json::json;
 use stardust_domain::registry::Registry;
 use stardust_ingest::{
-    Away, Component, Door, DoorConfig, Health, HttpConfig, QueueStats, ReceiptView, RegistryView, Running,
-    State, Views, bind, routes, serve,
+    Away, Component, Door, DoorConfig, Health, HttpConfig, QueueStats, ReceiptView, RegistryView, Rules,
+    Running, State, Views, bind, routes, serve,
 };
 use stardust_pipeline::topics::Topics;
 use stardust_wire::{RawRecord, Subject, Wire};
@@ -21,11 +21,11 @@ use crate::fakes::{FakeLog, FakeRules, FakeSpool};
 
 pub const PARTITIONS: i32 = 4;
 
-pub struct Stack {
+pub struct Stack<M = FakeRules> {
     pub address: SocketAddr,
     pub log: FakeLog,
     pub spool: Option<FakeSpool>,
-    pub door: Door<FakeRules>,
+    pub door: Door<M>,
     pub running: Running,
     pub counters: prometheus::Registry,
     pub ready: Arc<Mutex<bool>>,
@@ -95,6 +95,11 @@ impl Default for Options {
 }
 
 pub async fn start(options: Options) -> Stack {
+    start_with(options, FakeRules, Registry::default()).await
+}
+
+/// A door with these rules.
+pub async fn start_with<M: Rules>(options: Options, rules: M, known: Registry) -> Stack<M> {
     let config = DoorConfig {
         topics: Topics {
             partitions: PARTITIONS,
@@ -107,12 +112,12 @@ pub async fn start(options: Options) -> Stack {
         ..DoorConfig::default()
     };
     let counters = prometheus::Registry::new();
-    let (registry, view): (_, RegistryView) = watch::channel(Some(Arc::new(Registry::default())));
+    let (registry, view): (_, RegistryView) = watch::channel(Some(Arc::new(known)));
     let (door, running) = Door::open(
         config,
         options.log.clone(),
         options.spool.clone(),
-        Arc::new(FakeRules),
+        Arc::new(rules),
         view,
         Wire::builtin().unwrap(),
         &counters,
@@ -147,7 +152,7 @@ pub async fn start(options: Options) -> Stack {
     }
 }
 
-impl Stack {
+impl<M> Stack<M> {
     /// The raw records in the log.
     pub fn raw(&self) -> Vec<RawRecord> {
         let wire = Wire::builtin().unwrap();
