@@ -8,8 +8,8 @@ use futures_util::{Stream, StreamExt};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::door::Weight;
 use crate::fault::Fault;
+use crate::intake::Weight;
 use crate::request::Ask;
 
 /// What is read of a body that is refused, so that the client gets to read the answer: closing a connection with

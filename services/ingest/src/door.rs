@@ -4,26 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stardust_domain::ids::Mac;
-use stardust_domain::outcome::Source;
-use stardust_domain::reading::Admission;
-use stardust_domain::time::Timestamp;
 use stardust_pipeline::backoff::Backoff;
-use stardust_pipeline::log::{Log, LogError, NewRecord};
-use stardust_pipeline::partition::partition_of;
+use stardust_pipeline::log::{Log, LogError};
 use stardust_pipeline::spool::{Spool, SpoolError};
-use stardust_wire::{RawRecord, Subject, Wire};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use stardust_wire::Wire;
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::backlog::Backlog;
-use crate::clock;
 use crate::config::DoorConfig;
 use crate::fault::Fault;
 use crate::forward::Forwarder;
-use crate::lane::{Job, Lane, Processing, Trouble};
+use crate::intake::{Intake, Weight};
+use crate::lane::{Lane, Processing, Trouble};
 use crate::letter::Letters;
 use crate::metrics::Metrics;
 use crate::registry::RegistryView;
@@ -85,35 +80,15 @@ pub struct Taken {
     pub processing: Processing,
 }
 
-/// A share of the memory for bodies.
-pub(crate) type Weight = Option<Arc<OwnedSemaphorePermit>>;
-
-/// A message that may be published.
-struct Ready {
-    receipt_id: Uuid,
-    observation_ids: Vec<Uuid>,
-    record: NewRecord,
-}
-
-struct Inner<M> {
-    config: DoorConfig,
-    rules: Arc<M>,
-    registry: RegistryView,
-    wire: Wire,
-    lanes: Vec<mpsc::Sender<Job>>,
-    memory: Arc<Semaphore>,
-    metrics: Metrics,
-}
-
 /// Takes messages and answers when they are durable. Cheap to clone.
 pub struct Door<M> {
-    inner: Arc<Inner<M>>,
+    intake: Arc<Intake<M>>,
 }
 
 impl<M> Clone for Door<M> {
     fn clone(&self) -> Self {
         Self {
-            inner: Arc::clone(&self.inner),
+            intake: Arc::clone(&self.intake),
         }
     }
 }
@@ -204,7 +179,7 @@ impl<M: Rules> Door<M> {
             };
             tasks.spawn(forwarder.run(stopping));
         }
-        let inner = Inner {
+        let intake = Intake {
             memory: Arc::new(Semaphore::new(config.body_memory.min(Semaphore::MAX_PERMITS))),
             config,
             rules,
@@ -220,7 +195,7 @@ impl<M: Rules> Door<M> {
         };
         Ok((
             Self {
-                inner: Arc::new(inner),
+                intake: Arc::new(intake),
             },
             running,
         ))
@@ -245,16 +220,16 @@ impl<M: Rules> Door<M> {
 
     pub(crate) async fn take_weighed(&self, message: Message, weight: Weight) -> Result<Taken, Fault> {
         let ready = if message.body.len() < LARGE {
-            self.inner.judge(message)
+            self.intake.judge(message)
         } else {
-            let inner = Arc::clone(&self.inner);
-            spawn_blocking(move || inner.judge(message))
+            let intake = Arc::clone(&self.intake);
+            spawn_blocking(move || intake.judge(message))
                 .await
                 .unwrap_or_else(|_| Err(Fault::internal()))
         };
         let ready = ready?;
         // From here on the client may go: a job that is in its lane is finished there.
-        let answer = self.inner.place(ready.record, weight).await;
+        let answer = self.intake.place(ready.record, weight).await;
         let answer = match answer {
             Ok(answer) => answer.await.unwrap_or(Err(Trouble::Closing)),
             Err(trouble) => Err(trouble),
@@ -265,7 +240,7 @@ impl<M: Rules> Door<M> {
                 observation_ids: ready.observation_ids,
                 processing,
             }),
-            Err(trouble) => Err(self.inner.fault(trouble)),
+            Err(trouble) => Err(self.intake.fault(trouble)),
         }
     }
 
@@ -275,178 +250,21 @@ impl<M: Rules> Door<M> {
         weight: Weight,
     ) -> Result<Vec<Taken>, Vec<(Option<usize>, Fault)>> {
         // A task of its own: once begun, a batch is published to its end whatever the client does.
-        let inner = Arc::clone(&self.inner);
-        tokio::spawn(async move { inner.batch(messages, weight).await })
+        let intake = Arc::clone(&self.intake);
+        tokio::spawn(async move { intake.batch(messages, weight).await })
             .await
             .unwrap_or_else(|_| Err(vec![(None, Fault::internal())]))
     }
 
     pub(crate) fn metrics(&self) -> &Metrics {
-        &self.inner.metrics
+        &self.intake.metrics
     }
 
     pub(crate) fn memory(&self) -> &Arc<Semaphore> {
-        &self.inner.memory
+        &self.intake.memory
     }
 
     pub(crate) fn retry_after(&self) -> Duration {
-        self.inner.config.retry_after
-    }
-}
-
-impl<M: Rules> Inner<M> {
-    /// The whole judgement of a message: pure computation.
-    fn judge(&self, message: Message) -> Result<Ready, Fault> {
-        let now = clock::now();
-        let admission = self
-            .rules
-            .admit(&message.body, now, message.backfill)
-            .map_err(Fault::refusal)?;
-        if admission.api_call && !self.known(admission.gateway) {
-            return Err(Fault::device_not_found());
-        }
-        self.record(message, admission, now)
-    }
-
-    fn known(&self, gateway: Mac) -> bool {
-        match &*self.registry.borrow() {
-            Some(registry) => self.rules.knows(registry, gateway),
-            None => true,
-        }
-    }
-
-    fn record(&self, message: Message, admission: Admission, now: Timestamp) -> Result<Ready, Fault> {
-        let receipt_id = clock::new_id(now);
-        let gateway = admission.gateway.to_string();
-        let key = Bytes::copy_from_slice(gateway.as_bytes());
-        let source = if message.backfill {
-            Source::Backfill
-        } else {
-            Source::Http
-        };
-        let raw = RawRecord {
-            receipt_id: receipt_id.to_string(),
-            request_id: message.request_id,
-            received_at: now.micros(),
-            source: source.label().to_owned(),
-            content_type: message.content_type,
-            gateway: Some(gateway),
-            migration_run: None,
-            items: None,
-            body: message.body,
-        };
-        let value = self.wire.encode(Subject::Raw, &raw).map_err(|e| {
-            tracing::error!(tag = e.tag(), "a raw record could not be written: {e}");
-            Fault::internal()
-        })?;
-        Ok(Ready {
-            receipt_id,
-            observation_ids: admission.observation_ids,
-            record: NewRecord {
-                topic: self.config.topics.raw.clone(),
-                key,
-                value: Bytes::from(value),
-            },
-        })
-    }
-
-    /// Hands a record to the lane of its partition. After `Ok` the lane has it for good.
-    async fn place(
-        &self,
-        record: NewRecord,
-        weight: Weight,
-    ) -> Result<oneshot::Receiver<Result<Processing, Trouble>>, Trouble> {
-        let partition = partition_of(&record.key, self.config.topics.partitions);
-        let lane = usize::try_from(partition)
-            .ok()
-            .and_then(|at| self.lanes.get(at))
-            .ok_or(Trouble::Closing)?;
-        let (answer, receiver) = oneshot::channel();
-        let job = Job {
-            record,
-            answer,
-            _weight: weight,
-        };
-        match lane.try_send(job) {
-            Ok(()) => Ok(receiver),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(Trouble::Closing),
-            Err(mpsc::error::TrySendError::Full(job)) => {
-                match timeout(self.config.place_within, lane.send(job)).await {
-                    Ok(Ok(())) => Ok(receiver),
-                    Ok(Err(_)) => Err(Trouble::Closing),
-                    Err(_) => Err(Trouble::Busy),
-                }
-            }
-        }
-    }
-
-    async fn batch(
-        self: Arc<Self>,
-        messages: Vec<Message>,
-        weight: Weight,
-    ) -> Result<Vec<Taken>, Vec<(Option<usize>, Fault)>> {
-        let judge = Arc::clone(&self);
-        let judged = spawn_blocking(move || {
-            messages
-                .into_iter()
-                .map(|message| judge.judge(message))
-                .collect::<Vec<_>>()
-        });
-        let judged = judged.await.map_err(|_| vec![(None, Fault::internal())])?;
-        let mut ready = Vec::with_capacity(judged.len());
-        let mut faults = Vec::new();
-        for (index, judged) in judged.into_iter().enumerate() {
-            match judged {
-                Ok(one) => ready.push(one),
-                Err(fault) => faults.push((Some(index), fault)),
-            }
-        }
-        if !faults.is_empty() {
-            self.metrics
-                .refused
-                .inc_by(u64::try_from(faults.len() + ready.len()).unwrap_or(0));
-            return Err(faults);
-        }
-        self.publish_all(ready, weight)
-            .await
-            .map_err(|trouble| vec![(None, self.fault(trouble))])
-    }
-
-    /// All are in their lanes before the first answer is awaited.
-    async fn publish_all(&self, ready: Vec<Ready>, weight: Weight) -> Result<Vec<Taken>, Trouble> {
-        let mut waiting = Vec::with_capacity(ready.len());
-        for one in ready {
-            let answer = self.place(one.record, weight.clone()).await?;
-            waiting.push((one.receipt_id, one.observation_ids, answer));
-        }
-        let mut taken = Vec::with_capacity(waiting.len());
-        let mut trouble = None;
-        for (receipt_id, observation_ids, answer) in waiting {
-            match answer.await.unwrap_or(Err(Trouble::Closing)) {
-                Ok(processing) => taken.push(Taken {
-                    receipt_id,
-                    observation_ids,
-                    processing,
-                }),
-                Err(e) => trouble = Some(e),
-            }
-        }
-        trouble.map_or(Ok(taken), Err)
-    }
-
-    fn fault(&self, trouble: Trouble) -> Fault {
-        let seconds = self.config.retry_after;
-        match trouble {
-            Trouble::Refused => Fault::internal(),
-            Trouble::Away => Fault::unavailable("The log does not confirm.", seconds),
-            Trouble::SpoolFull => {
-                Fault::unavailable("The log does not confirm and the spool is full.", seconds)
-            }
-            Trouble::SpoolFailed => {
-                Fault::unavailable("The log does not confirm and the spool failed.", seconds)
-            }
-            Trouble::Busy => Fault::unavailable("Too much is under way.", seconds),
-            Trouble::Closing => Fault::unavailable("The service is stopping.", seconds),
-        }
+        self.intake.config.retry_after
     }
 }

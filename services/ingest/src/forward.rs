@@ -48,8 +48,8 @@ struct Memory {
 enum Round {
     /// The spool holds nothing that could be sent.
     Empty,
-    /// Something went through.
-    Sent,
+    /// Something was tried, or more is to be looked at.
+    Again,
     /// Nothing can be sent before then.
     Wait(Instant),
 }
@@ -64,7 +64,7 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
         let mut troubles = self.backoff.clone();
         while !*stop.borrow() {
             let wait = match self.round(&mut memory).await {
-                Ok(Round::Sent) => {
+                Ok(Round::Again) => {
                     troubles = self.backoff.clone();
                     continue;
                 }
@@ -117,13 +117,15 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
                 // Others may wait behind the partitions that fail.
                 Some(_) if !whole && memory.wide < WIDEST => {
                     memory.wide *= 2;
-                    Round::Wait(now)
+                    Round::Again
                 }
                 Some(until) => Round::Wait(until),
                 None => Round::Empty,
             });
         }
-        self.send(batch, memory).await
+        self.send(batch, memory).await;
+        // Whether there is something to wait for the next round sees: others may stand behind those that failed.
+        Ok(Round::Again)
     }
 
     /// What to send: all that is due, but only the first record of a partition that failed last, as a probe.
@@ -141,7 +143,7 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
             .collect()
     }
 
-    async fn send(&self, batch: Vec<(i32, Spooled)>, memory: &mut Memory) -> Result<Round, SpoolError> {
+    async fn send(&self, batch: Vec<(i32, Spooled)>, memory: &mut Memory) {
         let records = batch.iter().map(|(_, spooled)| spooled.record.clone()).collect();
         let results = publish(&self.log, records, self.confirm_within).await;
         let mut gone: Vec<(i32, i64)> = Vec::new();
@@ -195,12 +197,6 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
             memory.wide = WINDOW;
         }
         self.remove(&gone).await;
-        Ok(if gone.is_empty() && memory.stuck.is_empty() {
-            let next = memory.failing.values().map(|(_, until)| *until).min();
-            next.map_or(Round::Sent, Round::Wait)
-        } else {
-            Round::Sent
-        })
     }
 
     /// Removes what is durable elsewhere, trying as long as it takes: to go on would send the same records again.
@@ -230,7 +226,11 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
         let letter = match self.letters.of(&spooled.record) {
             Ok(letter) => letter,
             Err(e) => {
-                tracing::error!(seq = spooled.seq, "its dead letter could not be written: {e}");
+                tracing::error!(
+                    seq = spooled.seq,
+                    tag = e.tag(),
+                    "its dead letter could not be written"
+                );
                 return Ok(false);
             }
         };

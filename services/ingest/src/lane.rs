@@ -141,7 +141,7 @@ impl<L: Log, S: Spool> Lane<L, S> {
     async fn spool(&self, backlog: &Backlog<S>, jobs: Vec<Job>) {
         let records = |jobs: &[Job]| jobs.iter().map(|job| job.record.clone()).collect::<Vec<_>>();
         match backlog.append(self.partition, records(&jobs)).await {
-            Ok(()) => jobs.into_iter().for_each(|job| self.spooled(job)),
+            Ok(()) => jobs.into_iter().for_each(|job| self.spooled(backlog, job)),
             Err(SpoolError::Full(_)) if jobs.len() > 1 => {
                 let mut full = false;
                 for job in jobs {
@@ -150,7 +150,7 @@ impl<L: Log, S: Spool> Lane<L, S> {
                         continue;
                     }
                     match backlog.append(self.partition, vec![job.record.clone()]).await {
-                        Ok(()) => self.spooled(job),
+                        Ok(()) => self.spooled(backlog, job),
                         Err(e) => {
                             full = true;
                             job.done(Err(trouble(&e)));
@@ -166,8 +166,11 @@ impl<L: Log, S: Spool> Lane<L, S> {
         }
     }
 
-    fn spooled(&self, job: Job) {
+    fn spooled(&self, backlog: &Backlog<S>, job: Job) {
         self.metrics.spooled.inc();
+        self.metrics
+            .spool_records
+            .set(i64::try_from(backlog.total()).unwrap_or(i64::MAX));
         job.done(Ok(Processing::Spooled));
     }
 
@@ -176,7 +179,7 @@ impl<L: Log, S: Spool> Lane<L, S> {
         let letter = match self.letters.of(&job.record) {
             Ok(letter) => letter,
             Err(e) => {
-                tracing::error!("a dead letter could not be written: {e}");
+                tracing::error!(tag = e.tag(), "a dead letter could not be written");
                 return job.done(Err(Trouble::Refused));
             }
         };

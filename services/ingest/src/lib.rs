@@ -22,6 +22,7 @@ mod config;
 mod door;
 mod fault;
 mod forward;
+mod intake;
 mod lane;
 mod letter;
 mod metrics;

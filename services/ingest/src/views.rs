@@ -87,4 +87,9 @@ pub trait Views: Send + Sync + 'static {
     fn outcomes(&self) -> BTreeMap<String, u64> {
         BTreeMap::new()
     }
+
+    /// Something that whoever looks at the status page has to know, such as that all of it is simulated.
+    fn notice(&self) -> Option<String> {
+        None
+    }
 }

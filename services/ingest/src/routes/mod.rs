@@ -1,5 +1,6 @@
 //! The routes: what there is, and what answers it.
 
+mod batch;
 mod data;
 mod operations;
 mod page;
@@ -86,7 +87,7 @@ pub fn routes<M: Rules, V: Views>(
     let counters = context.counters.clone();
     // The way of the devices first: a branch that does not match costs.
     data::single(&context)
-        .or(data::batch(&context))
+        .or(batch::filter(&context))
         .unify()
         .or(receipts::filter(&context)
             .or(operations::filter(&context, |c| &c.views, counters))

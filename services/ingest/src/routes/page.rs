@@ -61,6 +61,7 @@ struct Numbers<'a> {
     version: &'static str,
     instance: &'a str,
     uptime_seconds: u64,
+    notice: Option<String>,
     messages: BTreeMap<&'static str, u64>,
     refusals: BTreeMap<String, u64>,
     readings: BTreeMap<String, u64>,
@@ -89,6 +90,7 @@ async fn numbers<M: Rules, V: Views>(context: &Context<M, V>, ask: &Ask) -> Resp
     let numbers = Numbers {
         version: env!("CARGO_PKG_VERSION"),
         instance: &context.instance,
+        notice: context.views.notice(),
         uptime_seconds: context.since.elapsed().as_secs(),
         messages: BTreeMap::from([
             ("queued", metrics.queued.get()),

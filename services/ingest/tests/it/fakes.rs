@@ -39,6 +39,8 @@ pub enum Mode {
     RefusesAll,
     /// Fails this often, in thousandths, by a seeded sequence.
     Flaky(u64),
+    /// Is away for one partition.
+    DownFor(i32),
     /// Its client is broken for good.
     Broken,
 }
@@ -145,6 +147,7 @@ impl Log for FakeLog {
                 let away = || LogError::Unavailable("away".to_owned());
                 match state.mode {
                     Mode::Up => {}
+                    Mode::DownFor(one) if one != partition => {}
                     Mode::Full => return Err(LogError::QueueFull),
                     Mode::Broken => return Err(LogError::Fatal("broken".to_owned())),
                     Mode::Refuses if record.topic.as_str().ends_with(".dead") => {}

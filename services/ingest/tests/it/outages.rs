@@ -1,14 +1,18 @@
 //! The log goes away and comes back: nothing acknowledged is lost, and a gateway's order holds.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::Value;
-use stardust_ingest::NoSpool;
+use stardust_domain::registry::Registry;
+use stardust_ingest::{NoSpool, follow};
 use stardust_pipeline::log::{LogError, NewRecord, Topic};
+use stardust_pipeline::partition::partition_of;
 use stardust_pipeline::spool::Spool;
 use stardust_wire::{LetterRecord, Subject, Wire};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
 use crate::client::{Client, post, request};
@@ -296,4 +300,63 @@ async fn the_keys_of_a_spool_are_counted() {
         keys,
         [(Bytes::from_static(b"a"), 2), (Bytes::from_static(b"b"), 1)]
     );
+}
+
+#[tokio::test]
+async fn one_partition_that_is_away_does_not_hold_the_others_up() {
+    let stack = start(Options::default()).await;
+    let spool = stack.spool.clone().unwrap();
+    let partition = |gateway: u8| partition_of(format!("020000aa00{gateway:02x}").as_bytes(), PARTITIONS);
+    let other = (2..40).find(|g| partition(*g) != partition(1)).unwrap();
+    stack.log.set(Mode::Down);
+    let many: Vec<_> = (0..900).map(|n| message(1, n)).collect();
+    let answer = post(
+        stack.address,
+        "/api/ava4/data/batch",
+        format!("[{}]", many.join(",")),
+    )
+    .await;
+    assert_eq!(answer.status, 200);
+    for n in 0..20 {
+        post(stack.address, "/api/ava4/data", message(other, n)).await;
+    }
+    assert_eq!(spool.len(), 920);
+    stack.log.set(Mode::DownFor(partition(1)));
+    until("the others went", || spool.len() == 900).await;
+    let answer = post(stack.address, "/api/ava4/data", message(other, 20)).await;
+    assert_eq!(answer.json()["processing"], "queued");
+    let answer = post(stack.address, "/api/ava4/data", message(1, 900)).await;
+    assert_eq!(answer.json()["processing"], "spooled");
+
+    stack.log.set(Mode::Up);
+    until("all went", || spool.len() == 0).await;
+    let of = |gateway: u8| {
+        let name = format!("02:00:00:AA:00:{gateway:02X}");
+        stack
+            .raw()
+            .into_iter()
+            .map(|raw| String::from_utf8(raw.body.to_vec()).unwrap())
+            .filter(|body| body.contains(&name))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(1), (0..=900).map(|n| message(1, n)).collect::<Vec<_>>());
+    assert_eq!(of(other), (0..=20).map(|n| message(other, n)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn the_registry_is_followed_from_its_first_reading_on() {
+    let (first, ready) = oneshot::channel::<()>();
+    let (feed, changes) = watch::channel(Arc::new(Registry::default()));
+    let mut view = follow(async move {
+        ready.await.ok()?;
+        Some(changes)
+    });
+    assert!(view.borrow().is_none());
+    first.send(()).unwrap();
+    view.changed().await.unwrap();
+    assert!(view.borrow_and_update().is_some());
+    let newer = Arc::new(Registry::default());
+    feed.send_replace(Arc::clone(&newer));
+    view.changed().await.unwrap();
+    assert!(Arc::ptr_eq(view.borrow().as_ref().unwrap(), &newer));
 }

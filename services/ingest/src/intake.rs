@@ -1,0 +1,204 @@
+//! What happens to a message between its body and its lane.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use stardust_domain::ids::Mac;
+use stardust_domain::outcome::Source;
+use stardust_domain::reading::Admission;
+use stardust_domain::time::Timestamp;
+use stardust_pipeline::log::NewRecord;
+use stardust_pipeline::partition::partition_of;
+use stardust_wire::{RawRecord, Subject, Wire};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use crate::clock;
+use crate::config::DoorConfig;
+use crate::door::{Message, Taken};
+use crate::fault::Fault;
+use crate::lane::{Job, Processing, Trouble};
+use crate::metrics::Metrics;
+use crate::registry::RegistryView;
+use crate::rules::Rules;
+
+/// A share of the memory for bodies.
+pub(crate) type Weight = Option<Arc<OwnedSemaphorePermit>>;
+
+/// A message that may be published.
+pub(crate) struct Ready {
+    pub(crate) receipt_id: Uuid,
+    pub(crate) observation_ids: Vec<Uuid>,
+    pub(crate) record: NewRecord,
+}
+
+/// Rules, registry and lanes together.
+pub(crate) struct Intake<M> {
+    pub(crate) config: DoorConfig,
+    pub(crate) rules: Arc<M>,
+    pub(crate) registry: RegistryView,
+    pub(crate) wire: Wire,
+    pub(crate) lanes: Vec<mpsc::Sender<Job>>,
+    pub(crate) memory: Arc<Semaphore>,
+    pub(crate) metrics: Metrics,
+}
+
+impl<M: Rules> Intake<M> {
+    /// The whole judgement of a message: pure computation.
+    pub(crate) fn judge(&self, message: Message) -> Result<Ready, Fault> {
+        let now = clock::now();
+        let admission = self
+            .rules
+            .admit(&message.body, now, message.backfill)
+            .map_err(Fault::refusal)?;
+        if admission.api_call && !self.known(admission.gateway) {
+            return Err(Fault::device_not_found());
+        }
+        self.record(message, admission, now)
+    }
+
+    fn known(&self, gateway: Mac) -> bool {
+        match &*self.registry.borrow() {
+            Some(registry) => self.rules.knows(registry, gateway),
+            None => true,
+        }
+    }
+
+    fn record(&self, message: Message, admission: Admission, now: Timestamp) -> Result<Ready, Fault> {
+        let receipt_id = clock::new_id(now);
+        let gateway = admission.gateway.to_string();
+        let key = Bytes::copy_from_slice(gateway.as_bytes());
+        let source = if message.backfill {
+            Source::Backfill
+        } else {
+            Source::Http
+        };
+        let raw = RawRecord {
+            receipt_id: receipt_id.to_string(),
+            request_id: message.request_id,
+            received_at: now.micros(),
+            source: source.label().to_owned(),
+            content_type: message.content_type,
+            gateway: Some(gateway),
+            migration_run: None,
+            items: None,
+            body: message.body,
+        };
+        let value = self.wire.encode(Subject::Raw, &raw).map_err(|e| {
+            // The tag only: the text of the error may quote the record.
+            tracing::error!(tag = e.tag(), "a raw record could not be written");
+            Fault::internal()
+        })?;
+        Ok(Ready {
+            receipt_id,
+            observation_ids: admission.observation_ids,
+            record: NewRecord {
+                topic: self.config.topics.raw.clone(),
+                key,
+                value: Bytes::from(value),
+            },
+        })
+    }
+
+    /// Hands a record to the lane of its partition. After `Ok` the lane has it for good.
+    pub(crate) async fn place(
+        &self,
+        record: NewRecord,
+        weight: Weight,
+    ) -> Result<oneshot::Receiver<Result<Processing, Trouble>>, Trouble> {
+        let partition = partition_of(&record.key, self.config.topics.partitions);
+        let lane = usize::try_from(partition)
+            .ok()
+            .and_then(|at| self.lanes.get(at))
+            .ok_or(Trouble::Closing)?;
+        let (answer, receiver) = oneshot::channel();
+        let job = Job {
+            record,
+            answer,
+            _weight: weight,
+        };
+        match lane.try_send(job) {
+            Ok(()) => Ok(receiver),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Trouble::Closing),
+            Err(mpsc::error::TrySendError::Full(job)) => {
+                match timeout(self.config.place_within, lane.send(job)).await {
+                    Ok(Ok(())) => Ok(receiver),
+                    Ok(Err(_)) => Err(Trouble::Closing),
+                    Err(_) => Err(Trouble::Busy),
+                }
+            }
+        }
+    }
+
+    pub(crate) async fn batch(
+        self: Arc<Self>,
+        messages: Vec<Message>,
+        weight: Weight,
+    ) -> Result<Vec<Taken>, Vec<(Option<usize>, Fault)>> {
+        let judge = Arc::clone(&self);
+        let judged = spawn_blocking(move || {
+            messages
+                .into_iter()
+                .map(|message| judge.judge(message))
+                .collect::<Vec<_>>()
+        });
+        let judged = judged.await.map_err(|_| vec![(None, Fault::internal())])?;
+        let mut ready = Vec::with_capacity(judged.len());
+        let mut faults = Vec::new();
+        for (index, judged) in judged.into_iter().enumerate() {
+            match judged {
+                Ok(one) => ready.push(one),
+                Err(fault) => faults.push((Some(index), fault)),
+            }
+        }
+        if !faults.is_empty() {
+            self.metrics
+                .refused
+                .inc_by(u64::try_from(faults.len() + ready.len()).unwrap_or(0));
+            return Err(faults);
+        }
+        self.publish_all(ready, weight)
+            .await
+            .map_err(|trouble| vec![(None, self.fault(trouble))])
+    }
+
+    /// All are in their lanes before the first answer is awaited.
+    async fn publish_all(&self, ready: Vec<Ready>, weight: Weight) -> Result<Vec<Taken>, Trouble> {
+        let mut waiting = Vec::with_capacity(ready.len());
+        for one in ready {
+            let answer = self.place(one.record, weight.clone()).await?;
+            waiting.push((one.receipt_id, one.observation_ids, answer));
+        }
+        let mut taken = Vec::with_capacity(waiting.len());
+        let mut trouble = None;
+        for (receipt_id, observation_ids, answer) in waiting {
+            match answer.await.unwrap_or(Err(Trouble::Closing)) {
+                Ok(processing) => taken.push(Taken {
+                    receipt_id,
+                    observation_ids,
+                    processing,
+                }),
+                Err(e) => trouble = Some(e),
+            }
+        }
+        trouble.map_or(Ok(taken), Err)
+    }
+
+    pub(crate) fn fault(&self, trouble: Trouble) -> Fault {
+        let seconds = self.config.retry_after;
+        match trouble {
+            Trouble::Refused => Fault::internal(),
+            Trouble::Away => Fault::unavailable("The log does not confirm.", seconds),
+            Trouble::SpoolFull => {
+                Fault::unavailable("The log does not confirm and the spool is full.", seconds)
+            }
+            Trouble::SpoolFailed => {
+                Fault::unavailable("The log does not confirm and the spool failed.", seconds)
+            }
+            Trouble::Busy => Fault::unavailable("Too much is under way.", seconds),
+            Trouble::Closing => Fault::unavailable("The service is stopping.", seconds),
+        }
+    }
+}
