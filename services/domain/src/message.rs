@@ -147,9 +147,11 @@ fn classify<'a>(top: &Fields<'a>, gateway: Mac) -> Message<'a> {
     let data = top.get("data").and_then(Raw::object);
     let kind = top.get("type").and_then(Raw::text);
     let kind = kind.as_deref().map(str::trim);
-    if let Some(data) = &data
-        && !clean(data, "value")
-    {
+    let data_is_clean = match &data {
+        Some(fields) => clean(fields, "value"),
+        None => top.get("data").is_none_or(Raw::is_clean),
+    };
+    if !data_is_clean {
         return twice();
     }
     // An acknowledgement is known by its data, whatever its type.
@@ -418,6 +420,7 @@ mod tests {
             r#"{"value":{"device_list":[{}],"device_list":[]}}"#,
             r#"{"value":{"device_list":[{}],"x":{"y":1,"y":1}}}"#,
             r#"{"x":[{"y":1,"y":1}],"value":{"device_list":[{}]}}"#,
+            r#"[{"y":1,"y":1}]"#,
         ] {
             assert_eq!(reason(&message(data)), Some(DeadReason::Unreadable), "{data}");
         }

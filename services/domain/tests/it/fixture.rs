@@ -1,5 +1,7 @@
 //! A ward of invented patients and devices, and short ways to judge a body.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 use stardust_domain::mapping::{Mapping, Settings};
 use stardust_domain::outcome::Source;
@@ -13,7 +15,8 @@ pub const PATIENT: &str = "65a000000000000000000001";
 pub const GATEWAY: &str = "02:00:00:AA:00:01";
 
 pub fn mapping() -> Mapping {
-    Mapping::builtin(settings()).unwrap()
+    static MAPPING: LazyLock<Mapping> = LazyLock::new(|| Mapping::builtin(settings()).unwrap());
+    MAPPING.clone()
 }
 
 pub fn settings() -> Settings {

@@ -1,5 +1,14 @@
 //! The rules from bytes to documents.
-#![allow(missing_docs, dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic)]
 
+mod any_bytes;
+mod calls;
+mod catalogue;
+mod clock;
+mod codes;
 mod fixture;
+mod items;
+mod legacy;
+mod owners;
 mod samples;
+mod values;

@@ -1,0 +1,181 @@
+//! Whatever bytes come, there is an answer, and it is well-formed.
+
+use stardust_domain::outcome::Source;
+use stardust_domain::reading::Verdict;
+use stardust_domain::time::Timestamp;
+
+use crate::fixture::*;
+
+/// A small generator of the same numbers on every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        usize::try_from(self.next() % u64::try_from(n.max(1)).unwrap()).unwrap()
+    }
+}
+
+const PIECES: [&str; 24] = [
+    "null",
+    "{}",
+    "[]",
+    "\"\"",
+    "0",
+    "-1",
+    "1e999",
+    "1e-999",
+    "\"HI\"",
+    "\"\\ud800\"",
+    "\"\\u0000\"",
+    "true",
+    "999999999999999999999999",
+    "{\"a\":1,\"a\":2}",
+    "[[[[[]]]]]",
+    "\"ble_addr\":1,",
+    "36.52999878",
+    "\"４\"",
+    "127",
+    "255",
+    "-0",
+    "0.00000000000000000001",
+    "\"mac\":",
+    ",",
+];
+
+fn mutated(numbers: &mut Numbers, bodies: &[String]) -> Vec<u8> {
+    let mut body = bodies[numbers.below(bodies.len())].clone().into_bytes();
+    for _ in 0..=numbers.below(2) {
+        let at = numbers.below(body.len());
+        match numbers.below(5) {
+            0 => body[at] = u8::try_from(numbers.next() & 255).unwrap(),
+            1 => {
+                let end = (at + numbers.below(12)).min(body.len());
+                body.drain(at..end);
+            }
+            2 => body.truncate(at.max(1)),
+            3 => {
+                // A whole value for another: from a colon to the next comma or bracket.
+                let colon = body[at..]
+                    .iter()
+                    .position(|c| *c == b':')
+                    .map_or(at, |p| at + p + 1);
+                let end = body[colon..]
+                    .iter()
+                    .position(|c| matches!(c, b',' | b'}' | b']'))
+                    .map_or(body.len(), |p| colon + p);
+                body.splice(colon..end, PIECES[numbers.below(PIECES.len())].bytes());
+            }
+            _ => {
+                body.splice(at..at, PIECES[numbers.below(PIECES.len())].bytes());
+            }
+        }
+        if body.is_empty() {
+            body.push(b'{');
+        }
+    }
+    body
+}
+
+#[test]
+fn no_bytes_cause_a_panic_and_every_document_is_json() {
+    let (mapping, registry) = (mapping(), registry());
+    let mut bodies: Vec<String> = SAMPLES.iter().map(|s| (*s).to_owned()).collect();
+    bodies.push(call("LIPID", r#"{"cholesterol":"178","ldl":100,"unit":"mg/dL"}"#));
+    bodies.push(call("BLOOD_SUGAR", r#"{"value":112,"marker":"Fasting"}"#));
+    bodies.push(
+        r#"{"time":1745300000,"mac":"020000aa0001","type":"HB_Msg","data":{"msg":"Online"}}"#.to_owned(),
+    );
+    let mut numbers = Numbers(0x9e37_79b9_7f4a_7c15);
+    let sources = [Source::Http, Source::Backfill, Source::Replay, Source::Release];
+    let mut emitted = 0_usize;
+    for round in 0..10_000 {
+        let body = mutated(&mut numbers, &bodies);
+        let source = sources[round % sources.len()];
+        let received_at = match round % 50 {
+            0 => Timestamp::from_micros(i64::MAX),
+            1 => Timestamp::from_micros(i64::MIN),
+            _ => RECEIVED,
+        };
+        let judged = mapping.judge(
+            &stardust_domain::reading::Envelope {
+                receipt: "r",
+                received_at,
+                source,
+                items: None,
+                body: &body,
+            },
+            &registry,
+        );
+        let admitted = mapping.admit(&body, received_at, source == Source::Backfill);
+        let ids: Vec<_> = judged
+            .readings
+            .iter()
+            .flat_map(|r| r.observation_ids.clone())
+            .collect();
+        match admitted {
+            Ok(admission) => {
+                assert_eq!(admission.observation_ids, ids);
+                assert_eq!(Some(admission.gateway), judged.gateway);
+            }
+            Err(_) => assert!(ids.is_empty() && judged.readings.len() == 1),
+        }
+        for reading in &judged.readings {
+            let is_dead = matches!(reading.verdict, Verdict::Dead(_));
+            assert_eq!(is_dead, reading.observation_ids.is_empty());
+            assert_eq!(is_dead, reading.raw_item.is_empty());
+            if !is_dead {
+                serde_json::from_str::<&serde_json::value::RawValue>(&reading.raw_item).unwrap();
+            }
+            for observation in &reading.observations {
+                emitted += 1;
+                let json: serde_json::Value = serde_json::from_str(&observation.json).unwrap();
+                assert_eq!(json["id"], observation.id.to_string());
+                assert_eq!(json["status"], observation.status);
+            }
+            if let Some(legacy) = &reading.legacy {
+                let json: serde_json::Value = serde_json::from_str(&legacy.document).unwrap();
+                assert_eq!(json["_id"]["$oid"], legacy.id);
+            }
+        }
+    }
+    assert!(emitted > 1_000, "{emitted}: the mutations leave too little alive");
+}
+
+#[test]
+fn large_and_odd_bodies_are_answered_in_bounded_time() {
+    let million = 1024 * 1024;
+    for body in [
+        "[".repeat(million),
+        "{\"a\":".repeat(million / 5),
+        format!(r#"{{"mac":"020000aa0001","x":"{}"}}"#, "\\".repeat(million - 1)),
+        format!(
+            r#"{{"mac":"020000aa0001",{}"z":1}}"#,
+            (0..80_000).map(|n| format!("\"k{n}\":{n},")).collect::<String>()
+        ),
+        message("BP_BIOLIGTH", &vec!["1"; 400_000].join(",")),
+        message(
+            "BP_BIOLIGTH",
+            &vec![r#"{"ble_addr":"020000bb0001","bp_high":131,"bp_low":84,"scan_time":1772323185}"#; 1_000]
+                .join(","),
+        ),
+        format!(
+            r#"{{"mac":"020000aa0001","type":"reportAttribute","data":{{"x":{}1{}}}}}"#,
+            "{\"a\":".repeat(125),
+            "}".repeat(125)
+        ),
+        format!(
+            r#"{{"ble":1,"mac":"020000aa0001","type":"HB_Msg","data":{{"n":{}}}}}"#,
+            "9".repeat(million - 100)
+        ),
+    ] {
+        let judged = judge(&body);
+        assert!(judged.readings.len() <= 1_000);
+    }
+}
