@@ -60,7 +60,7 @@ impl Embedded {
         let conn = schema::writing(&path).map_err(|e| unusable(&e))?;
         if exclusive {
             // We hold the lock: members of earlier exclusive sessions are dead.
-            sessions::bury_exclusive(&conn).map_err(|e| unusable(&e))?;
+            sessions::bury(&conn).map_err(|e| unusable(&e))?;
         }
         let watch = schema::reading(&path).map_err(|e| unusable(&e))?;
         let bells = Arc::new(Bells::default());

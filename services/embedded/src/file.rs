@@ -254,11 +254,10 @@ fn check_content(path: &Path, alone: bool, whole: bool) -> Result<(), OpenError>
 /// A path as a part of a URI.
 fn escaped(path: &Path) -> String {
     let mut text = String::new();
-    for byte in path.to_string_lossy().bytes() {
+    for byte in path.as_os_str().as_encoded_bytes().iter().copied() {
         match byte {
-            b'%' | b'?' | b'#' => text.push_str(&format!("%{byte:02x}")),
-            byte if byte.is_ascii() => text.push(char::from(byte)),
-            byte => text.push_str(&format!("%{byte:02x}")),
+            b'%' | b'?' | b'#' | 0x80.. => text.push_str(&format!("%{byte:02x}")),
+            byte => text.push(char::from(byte)),
         }
     }
     text

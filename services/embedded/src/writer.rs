@@ -272,3 +272,125 @@ fn execute(conn: &Connection, sql: &str) -> Result<(), DbError> {
     conn.prepare_cached(sql)?.execute([])?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stardust_pipeline::log::{Log, LogError, NewRecord, Topic, TopicSpec};
+    use stardust_pipeline::spool::{Spool, SpoolError};
+
+    use crate::Embedded;
+    use crate::error::DbError;
+
+    fn spec(name: &str) -> TopicSpec {
+        TopicSpec {
+            topic: Topic::new(name),
+            partitions: 2,
+            retention: None,
+            compacted: false,
+        }
+    }
+
+    fn record(topic: &str, bytes: usize) -> NewRecord {
+        NewRecord {
+            topic: Topic::new(topic),
+            key: "k".into(),
+            value: vec![1; bytes].into(),
+        }
+    }
+
+    /// Holds the writer, so that what is handed in meanwhile becomes one transaction.
+    fn hold(file: &Embedded) {
+        drop(file.shared.writer.submit(None, |_| {
+            std::thread::sleep(Duration::from_millis(100));
+            Ok::<_, DbError>(())
+        }));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_failing_job_undoes_only_its_own_work() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Embedded::open(folder.path(), "test").unwrap();
+        let log = file.log();
+        hold(&file);
+        let zero = TopicSpec {
+            partitions: 0,
+            ..spec("zero")
+        };
+        let (first, second) = ([spec("a")], [spec("b"), zero]);
+        let third = [spec("c")];
+        let (a, b, c) = tokio::join!(log.create(&first), log.create(&second), log.create(&third));
+        assert_eq!((a.unwrap().len(), c.unwrap().len()), (1, 1));
+        assert!(matches!(b, Err(LogError::Refused(_))), "{b:?}");
+        let names = [Topic::new("a"), Topic::new("b"), Topic::new("c")];
+        let found = log.describe(&names).await.unwrap();
+        let found: Vec<_> = found.iter().map(|s| s.spec.topic.as_str()).collect();
+        assert_eq!(found, ["a", "c"], "the half of b is undone");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_full_disk_is_said_and_passes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Embedded::open(folder.path(), "test").unwrap();
+        let (log, spool) = (file.log(), file.spool(1 << 30));
+        log.create(&[spec("t")]).await.unwrap();
+        let limit = |pages: i64| {
+            file.shared.write(move |unit| {
+                let now: i64 = unit.conn.query_row("PRAGMA page_count", [], |r| r.get(0))?;
+                let most = format!("PRAGMA max_page_count = {}", now + pages);
+                unit.conn.query_row(&most, [], |_| Ok(()))?;
+                Ok::<_, DbError>(())
+            })
+        };
+        limit(20).await.unwrap();
+        hold(&file);
+        let (small, big, other) = tokio::join!(
+            log.publish(vec![record("t", 100)]),
+            spool.append(vec![record("t", 1 << 20)]),
+            log.publish(vec![record("t", 100)]),
+        );
+        assert!(matches!(big, Err(SpoolError::Full(_))), "{big:?}");
+        let mut stored = 0;
+        for answer in small.into_iter().chain(other) {
+            match answer {
+                Ok(_) => stored += 1,
+                Err(e) => assert!(e.is_retriable(), "{e:?}"),
+            }
+        }
+        let count =
+            |bounds: Vec<stardust_pipeline::log::Bounds>| bounds.iter().map(|b| b.high - b.low).sum::<i64>();
+        assert_eq!(
+            count(log.bounds(&Topic::new("t")).await.unwrap()),
+            stored,
+            "what was answered stands"
+        );
+        assert!(
+            log.publish(vec![record("t", 100)]).await[0].is_ok(),
+            "what fits is taken"
+        );
+        let big = log.publish(vec![record("t", 1 << 20)]).await.remove(0);
+        assert!(big.is_err_and(|e| e.is_retriable()), "a full disk may be emptied");
+        limit(1_000_000).await.unwrap();
+        spool.append(vec![record("t", 1 << 20)]).await.unwrap();
+        assert_eq!(spool.level().await.unwrap().records, 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn work_goes_on_where_its_caller_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Embedded::open(folder.path(), "test").unwrap();
+        let log = file.log();
+        log.create(&[spec("t")]).await.unwrap();
+        hold(&file);
+        let publish = log.publish(vec![record("t", 1)]);
+        assert!(
+            tokio::time::timeout(Duration::from_millis(20), publish)
+                .await
+                .is_err()
+        );
+        file.close().await;
+        let log = Embedded::open(folder.path(), "test").unwrap().log();
+        assert_eq!(log.lag("g", &Topic::new("t")).await.unwrap(), 1);
+    }
+}

@@ -307,6 +307,8 @@ pub(crate) fn set_offsets(
             names.join(", ")
         )));
     }
+    // Whoever is silent is out from here on: should it wake up, its commit is void.
+    rebalance(unit, group, "")?;
     for (partition, offset) in offsets {
         let part = topics::part(unit.conn, topic, *partition)?;
         let (low, high): (i64, i64) = unit

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::groups::{self, Owned, Seat, Standing};
 use super::records;
 use super::sessions::Identity;
+use crate::bells::Bell;
 use crate::error::DbError;
 use crate::shared::Shared;
 
@@ -37,7 +38,10 @@ pub struct EmbeddedMember {
     shared: Arc<Shared>,
     seat: Arc<Seat>,
     incarnation: i64,
+    /// Rings for new records and for changes of the group.
     bell: Arc<Notify>,
+    /// Rings for changes of the group only, so that a batch at work does not look up at each new record.
+    group_bell: Arc<Notify>,
     open: Option<Arc<[Span]>>,
     assigned: Vec<(Topic, i32)>,
     /// Which partition comes first next time.
@@ -55,12 +59,13 @@ enum Look {
 }
 
 impl EmbeddedMember {
-    pub(super) fn new(shared: Arc<Shared>, seat: Seat, bell: Arc<Notify>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, seat: Seat) -> Self {
         Self {
             shared,
             seat: Arc::new(seat),
             incarnation: UNKNOWN,
-            bell,
+            bell: Arc::default(),
+            group_bell: Arc::default(),
             open: None,
             assigned: Vec::new(),
             turn: 0,
@@ -90,6 +95,14 @@ impl EmbeddedMember {
         Ok(())
     }
 
+    /// Hears of new records of these topics and of changes of the group from now on.
+    pub(super) fn listen(&self, topics: Vec<i64>) {
+        let group = Bell::Group(self.seat.group.clone());
+        let bells = topics.into_iter().map(Bell::Topic).chain([group.clone()]);
+        self.shared.bells.hang(bells, &self.bell);
+        self.shared.bells.hang([group], &self.group_bell);
+    }
+
     fn assign(&mut self, owned: &[Owned]) {
         self.assigned.clear();
         self.assigned
@@ -98,12 +111,6 @@ impl EmbeddedMember {
 
     fn fenced(&self) -> LogError {
         LogError::Fenced(self.seat.name.clone())
-    }
-
-    /// Waits for a bell, at most until `end`.
-    async fn wait(&self, end: Instant) {
-        // Either way the file is looked at again.
-        let _ = timeout_at(end.min(Instant::now() + LOOK_AGAIN), self.bell.notified()).await;
     }
 
     /// How the open batch stands; true where it is of no use any more.
@@ -116,6 +123,12 @@ impl EmbeddedMember {
             })
             .await
     }
+}
+
+/// Waits for a bell, at most until `end`.
+async fn wait(bell: &Notify, end: Instant) {
+    // Either way the file is looked at again.
+    let _ = timeout_at(end.min(Instant::now() + LOOK_AGAIN), bell.notified()).await;
 }
 
 /// Reads the member's standing, its partitions and the records that are next.
@@ -188,7 +201,7 @@ impl Member for EmbeddedMember {
                     if Instant::now() >= end {
                         return Ok(records);
                     }
-                    self.wait(end).await;
+                    wait(&self.bell, end).await;
                 }
             }
         }
@@ -201,7 +214,7 @@ impl Member for EmbeddedMember {
         loop {
             match self.is_lost(&open).await {
                 Ok(true) => return,
-                Ok(false) => self.wait(Instant::now() + LOOK_AGAIN).await,
+                Ok(false) => wait(&self.group_bell, Instant::now() + LOOK_AGAIN).await,
                 // The file cannot be read now; the commit will tell.
                 Err(_) => sleep(LOOK_AGAIN).await,
             }
@@ -270,5 +283,64 @@ impl Drop for EmbeddedMember {
                 groups::leave(unit, &seat, incarnation, &session)
             }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stardust_pipeline::log::{Budget, Commit, Log, Member, NewRecord, Topic, TopicSpec};
+
+    use crate::Embedded;
+    use crate::error::DbError;
+
+    const ROOMY: Budget = Budget {
+        records: 100,
+        bytes: 1 << 20,
+        wait: Duration::from_millis(100),
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_member_that_slept_through_its_removal_commits_nothing_and_joins_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = Embedded::open(folder.path(), "test").unwrap();
+        let (log, topic) = (file.log(), Topic::new("t"));
+        let spec = TopicSpec {
+            topic: topic.clone(),
+            partitions: 1,
+            retention: None,
+            compacted: false,
+        };
+        log.create(&[spec]).await.unwrap();
+        let records = (0..6_u8).map(|n| NewRecord {
+            topic: topic.clone(),
+            key: "k".into(),
+            value: vec![n].into(),
+        });
+        assert!(log.publish(records.collect()).await.iter().all(Result::is_ok));
+        let mut member = log.join("g", std::slice::from_ref(&topic), 0).await.unwrap();
+        assert_eq!(member.next(ROOMY).await.unwrap().len(), 6);
+        // As if the process had been stopped for a while. A heartbeat may come between the two; then once more.
+        loop {
+            let silent = file.shared.write(|unit| {
+                unit.conn.execute("UPDATE sessions SET heartbeat = 0", [])?;
+                Ok::<_, DbError>(())
+            });
+            silent.await.unwrap();
+            if log.set_offsets("g", &topic, &[(0, 2)]).await.is_ok() {
+                break;
+            }
+        }
+        assert_eq!(member.commit(vec![]).await.unwrap(), Commit::Again);
+        assert_eq!(
+            log.committed("g", &topic).await.unwrap(),
+            [(0, Some(2))],
+            "what the operator set stands"
+        );
+        let again = member.next(ROOMY).await.unwrap();
+        assert_eq!(again.iter().map(|r| r.offset).collect::<Vec<_>>(), [2, 3, 4, 5]);
+        assert_eq!(member.commit(vec![]).await.unwrap(), Commit::Done);
+        assert_eq!(log.lag("g", &topic).await.unwrap(), 0);
     }
 }

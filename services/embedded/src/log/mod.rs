@@ -12,12 +12,10 @@ use std::sync::Arc;
 use stardust_pipeline::log::{
     Ack, Bounds, Budget, Log, LogError, LogRecord, MemberInfo, NewRecord, Topic, TopicSpec, TopicState,
 };
-use tokio::sync::Notify;
 
 pub use member::EmbeddedMember;
 pub(crate) use records::{after, id_of};
 
-use crate::bells::Bell;
 use crate::clock::now_ms;
 use crate::shared::Shared;
 
@@ -42,24 +40,15 @@ impl Log for EmbeddedLog {
     }
 
     async fn join(&self, group: &str, topics: &[Topic], worker: usize) -> Result<EmbeddedMember, LogError> {
-        let name = format!("{group}/{}/{worker}", self.shared.instance);
-        let bell = Arc::new(Notify::new());
         let seat = groups::Seat {
             group: group.to_owned(),
-            name,
+            name: format!("{group}/{}/{worker}", self.shared.instance),
             topics: topics.to_vec(),
         };
-        let mut member = EmbeddedMember::new(self.shared.clone(), seat, bell.clone());
+        let mut member = EmbeddedMember::new(self.shared.clone(), seat);
         member.sit_down().await?;
-        let found = {
-            let topics = topics.to_vec();
-            self.shared.read(move |conn| topics::ids(conn, &topics)).await?
-        };
-        let bells = found
-            .into_iter()
-            .map(Bell::Topic)
-            .chain([Bell::Group(group.to_owned())]);
-        self.shared.bells.hang(bells, &bell);
+        let topics = topics.to_vec();
+        member.listen(self.shared.read(move |conn| topics::ids(conn, &topics)).await?);
         Ok(member)
     }
 

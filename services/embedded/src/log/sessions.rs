@@ -56,22 +56,28 @@ pub(crate) fn with_dead_members(conn: &Connection, own: &str) -> Result<Vec<Stri
     Ok(groups)
 }
 
-/// Removes the sessions of exclusive openings: whoever holds the folder's lock knows that they are dead.
-pub(crate) fn bury_exclusive(conn: &Connection) -> rusqlite::Result<()> {
-    let dead: i64 = conn.query_row("SELECT count(*) FROM sessions WHERE exclusive", [], |r| r.get(0))?;
+/// Removes the sessions of exclusive openings, since whoever holds the folder's lock knows that they are dead, and
+/// those that have been silent for an hour.
+pub(crate) fn bury(conn: &Connection) -> rusqlite::Result<()> {
+    let silent = now_ms() - 3_600_000;
+    let dead: i64 = conn.query_row(
+        "SELECT count(*) FROM sessions WHERE exclusive OR heartbeat < ?1",
+        [silent],
+        |r| r.get(0),
+    )?;
     if dead == 0 {
         return Ok(());
     }
-    conn.execute_batch(
+    conn.execute_batch(&format!(
         "BEGIN IMMEDIATE;
-         DELETE FROM members WHERE session IN (SELECT id FROM sessions WHERE exclusive);
+         DELETE FROM sessions WHERE exclusive OR heartbeat < {silent};
+         DELETE FROM members WHERE session NOT IN (SELECT id FROM sessions);
          DELETE FROM member_topics WHERE NOT EXISTS
              (SELECT 1 FROM members m WHERE m.grp = member_topics.grp AND m.name = member_topics.name);
          DELETE FROM assignments WHERE NOT EXISTS
              (SELECT 1 FROM members m WHERE m.grp = assignments.grp AND m.name = assignments.member);
-         DELETE FROM sessions WHERE exclusive;
-         COMMIT;",
-    )
+         COMMIT;"
+    ))
 }
 
 /// The session's last word: its members leave, so that others take over at once.

@@ -167,22 +167,37 @@ pub(super) fn after(
     after: Option<&str>,
     most: usize,
 ) -> Result<Vec<Letter>, DbError> {
+    let after = after.unwrap_or_default();
+    let collect = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<Vec<Letter>, DbError> {
+        let mut statement = conn.prepare_cached(sql)?;
+        let rows = statement.query_map(params, |r| letter(shelf, r))?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    };
+    // One state is read along its own index: among many closed letters the few open ones are found at once.
+    if let [state] = states {
+        return collect(
+            &format!(
+                "SELECT {COLUMNS} FROM letters INDEXED BY letters_state
+                 WHERE shelf = ?1 AND state = ?2 AND id > ?3 ORDER BY id LIMIT ?4"
+            ),
+            &[&number(shelf), &state.label(), &after, &limit(most)],
+        );
+    }
     let wanted = |state| states.contains(&state).then(|| LetterState::label(state));
-    let mut statement = conn.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM letters WHERE shelf = ?1 AND state IN (?2, ?3, ?4) AND id > ?5 ORDER BY id LIMIT ?6"
-    ))?;
-    let rows = statement.query_map(
-        params![
-            number(shelf),
-            wanted(LetterState::Open),
-            wanted(LetterState::Releasing),
-            wanted(LetterState::Closed),
-            after.unwrap_or_default(),
-            limit(most)
+    collect(
+        &format!(
+            "SELECT {COLUMNS} FROM letters
+             WHERE shelf = ?1 AND state IN (?2, ?3, ?4) AND id > ?5 ORDER BY id LIMIT ?6"
+        ),
+        &[
+            &number(shelf),
+            &wanted(LetterState::Open),
+            &wanted(LetterState::Releasing),
+            &wanted(LetterState::Closed),
+            &after,
+            &limit(most),
         ],
-        |r| letter(shelf, r),
-    )?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    )
 }
 
 pub(super) fn of_receipt(conn: &Connection, receipt_id: &str) -> Result<Vec<Letter>, DbError> {
