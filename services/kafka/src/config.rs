@@ -278,11 +278,13 @@ impl KafkaConfig {
         self.with_properties(config, None)
     }
 
-    /// A client that asks for the offsets of a group, or sets them, without being a member. It does not wait for
-    /// offsets of open transactions.
-    pub(crate) fn group_queries(&self, group: &str) -> ClientConfig {
+    /// A client that asks for the offsets of a group, or sets them, without being a member. `settled`: it waits for
+    /// those of an open transaction.
+    pub(crate) fn group_queries(&self, group: &str, settled: bool) -> ClientConfig {
         let mut config = self.consumer(&format!("{}/queries", self.instance), group);
-        config.set("isolation.level", "read_uncommitted");
+        if !settled {
+            config.set("isolation.level", "read_uncommitted");
+        }
         self.with_properties(config, None)
     }
 }
@@ -338,7 +340,7 @@ mod tests {
             config.member("g", 2),
             config.reader(),
             config.queries(),
-            config.group_queries("g"),
+            config.group_queries("g", true),
         ] {
             client.create_native_config().unwrap();
         }

@@ -26,7 +26,7 @@ pub struct KafkaLog(Arc<Parts>);
 struct Parts {
     config: KafkaConfig,
     publisher: Mutex<Option<Arc<Publisher>>>,
-    queries: Queries,
+    queries: Arc<Queries>,
     readers: Readers,
     admin: Admin,
 }
@@ -38,10 +38,11 @@ impl KafkaLog {
     /// Where a property cannot work.
     pub fn new(config: KafkaConfig) -> Result<Self, ConfigError> {
         config.validate()?;
+        let queries = Arc::new(Queries::new(config.clone()));
         Ok(Self(Arc::new(Parts {
             publisher: Mutex::new(None),
-            queries: Queries::new(config.clone()),
-            readers: Readers::new(config.clone()),
+            readers: Readers::new(config.clone(), Arc::clone(&queries)),
+            queries,
             admin: Admin::new(config.clone()),
             config,
         })))

@@ -27,7 +27,7 @@ pub(crate) fn refuse_members(group: &str, members: &[MemberInfo]) -> Result<(), 
 /// Commits offsets as nobody's member: the broker takes them only while the group is empty.
 ///
 /// The call of librdkafka has no time limit of its own. That the group's coordinator has just answered a question is
-/// what keeps it short.
+/// what keeps it short. The question waits for a transaction that a member left open, which would set them again.
 pub(crate) fn set(
     config: &KafkaConfig,
     group: &str,
@@ -37,7 +37,7 @@ pub(crate) fn set(
     let name = topic.as_str();
     let error = |error: &KafkaError| from_kafka(error, name, &config.instance);
     let client: BaseConsumer<Logging> = config
-        .group_queries(group)
+        .group_queries(group, true)
         .create_with_context(Logging)
         .map_err(|e| error(&e))?;
     let mut list = TopicPartitionList::new();

@@ -16,11 +16,14 @@ use crate::errors::{from_code, from_kafka, while_leaders_change};
 
 type Client = Arc<BaseConsumer<Logging>>;
 
+/// How long a question about offsets waits for the end of a transaction.
+const SETTLED_WITHIN: Duration = Duration::from_secs(2);
+
 /// Shared clients: one for topics, one for each group that was asked about.
 pub(crate) struct Queries {
     config: KafkaConfig,
     topics: Mutex<Option<Client>>,
-    groups: Mutex<HashMap<String, Client>>,
+    groups: Mutex<HashMap<(String, bool), Client>>,
 }
 
 impl Queries {
@@ -53,15 +56,19 @@ impl Queries {
         Ok(client)
     }
 
-    fn group_client(&self, group: &str) -> Result<Client, LogError> {
+    fn group_client(&self, group: &str, settled: bool) -> Result<Client, LogError> {
         let mut groups = locked(&self.groups);
-        if let Some(client) = groups.get(group) {
+        let key = (group.to_owned(), settled);
+        if let Some(client) = groups.get(&key) {
             drain(client);
             return Ok(Arc::clone(client));
         }
-        let opened = self.config.group_queries(group).create_with_context(Logging);
+        let opened = self
+            .config
+            .group_queries(group, settled)
+            .create_with_context(Logging);
         let client: Client = Arc::new(opened.map_err(|error| self.error(&error, ""))?);
-        groups.insert(group.to_owned(), Arc::clone(&client));
+        groups.insert(key, Arc::clone(&client));
         Ok(client)
     }
 
@@ -116,6 +123,16 @@ impl Queries {
             .collect()
     }
 
+    /// The next offset to be written, whatever transactions are open.
+    pub(crate) fn high(&self, topic: &Topic, partition: i32) -> Result<i64, LogError> {
+        let client = self.topics_client()?;
+        while_leaders_change(self.within(), || {
+            client.fetch_watermarks(topic.as_str(), partition, self.within())
+        })
+        .map(|(_, high)| high)
+        .map_err(|error| self.error(&error, topic.as_str()))
+    }
+
     /// The first offset at or after a time.
     pub(crate) fn offset_at(
         &self,
@@ -147,16 +164,25 @@ impl Queries {
     }
 
     /// The committed offsets of a group.
+    ///
+    /// A commit is answered before its offsets can be read: they are waited for. Where a transaction stays open (its
+    /// member is dead) the offsets before it are told.
     pub(crate) fn committed(&self, group: &str, topic: &Topic) -> Result<Vec<(i32, Option<i64>)>, LogError> {
         let name = topic.as_str();
         let mut list = TopicPartitionList::new();
         for partition in self.partitions(topic)? {
             list.add_partition(name, partition);
         }
-        let found = self
-            .group_client(group)?
-            .committed_offsets(list, self.within())
-            .map_err(|error| self.error(&error, name))?;
+        let settled = self
+            .group_client(group, true)?
+            .committed_offsets(list.clone(), self.within().min(SETTLED_WITHIN));
+        let found = match settled {
+            Ok(found) => found,
+            Err(_) => self
+                .group_client(group, false)?
+                .committed_offsets(list, self.within())
+                .map_err(|error| self.error(&error, name))?,
+        };
         found
             .elements()
             .into_iter()

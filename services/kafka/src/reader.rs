@@ -1,6 +1,6 @@
 //! Reading partitions without being a member: committed records only, and the end is told at once.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -15,22 +15,30 @@ use crate::blocking::locked;
 use crate::config::KafkaConfig;
 use crate::context::Logging;
 use crate::errors::{from_kafka, while_leaders_change};
+use crate::queries::Queries;
 
 type Client = BaseConsumer<Logging>;
 
 /// Consumers kept for the next read.
 const KEPT: usize = 2;
 
+/// How long a read at the end waits for a transaction there to become visible: a commit is answered before that.
+const VISIBLE_WITHIN: Duration = Duration::from_millis(500);
+/// How often that is looked at.
+const VISIBLE_CHECK: Duration = Duration::from_millis(10);
+
 /// A small pool of consumers that are assigned by hand.
 pub(crate) struct Readers {
     config: KafkaConfig,
+    queries: Arc<Queries>,
     idle: Mutex<Vec<Client>>,
 }
 
 impl Readers {
-    pub(crate) fn new(config: KafkaConfig) -> Self {
+    pub(crate) fn new(config: KafkaConfig, queries: Arc<Queries>) -> Self {
         Self {
             config,
+            queries,
             idle: Mutex::new(Vec::new()),
         }
     }
@@ -45,6 +53,7 @@ impl Readers {
     ) -> Result<Vec<LogRecord>, LogError> {
         let mut records = Vec::new();
         let mut bytes = 0;
+        self.wait_until_visible(topic, partition, from)?;
         self.walk(topic, partition, from, budget.wait, |message| {
             let record = record_of(topic, message);
             bytes += record.value.len();
@@ -52,6 +61,18 @@ impl Readers {
             records.len() < budget.records && bytes < budget.bytes
         })?;
         Ok(records)
+    }
+
+    /// Returns once something committed stands at or after `from`, or no transaction is open there, or time is up.
+    fn wait_until_visible(&self, topic: &Topic, partition: i32, from: i64) -> Result<(), LogError> {
+        let deadline = Instant::now() + VISIBLE_WITHIN;
+        while self.committed_bounds(topic, partition)?.1 <= from
+            && self.queries.high(topic, partition)? > from
+            && Instant::now() < deadline
+        {
+            std::thread::sleep(VISIBLE_CHECK);
+        }
+        Ok(())
     }
 
     /// How many committed records stand from an offset on. Blocks.

@@ -36,6 +36,8 @@ pub(crate) struct Membership {
     assigned: BTreeSet<Place>,
     paused: bool,
     last_poll: Instant,
+    /// Every broker was out of reach, and none has answered since.
+    away: bool,
     /// When calls that wait for the broker are to give up.
     give_up_at: Instant,
     shared: Arc<Shared>,
@@ -58,6 +60,7 @@ impl Membership {
             assigned: BTreeSet::new(),
             paused: false,
             last_poll: Instant::now(),
+            away: false,
             give_up_at: Instant::now(),
             shared,
             lost,
@@ -102,6 +105,9 @@ impl Membership {
             if !came && over {
                 break;
             }
+        }
+        if self.away && self.records.is_empty() {
+            self.look_for_brokers()?;
         }
         let batch = self.records.open(budget);
         self.lost.send_replace(false);
@@ -158,6 +164,7 @@ impl Membership {
         self.apply_changes();
         match polled {
             Ok(Some(record)) => {
+                self.away = false;
                 self.records.push(record);
                 Ok(true)
             }
@@ -167,7 +174,7 @@ impl Membership {
     }
 
     /// librdkafka mends most things by itself.
-    fn judge(&self, error: &KafkaError) -> Result<(), LogError> {
+    fn judge(&mut self, error: &KafkaError) -> Result<(), LogError> {
         let code = error.rdkafka_error_code();
         if let Some((code, reason)) = self.consumer.client().fatal_error() {
             let fatal = KafkaError::MessageConsumptionFatal(code);
@@ -175,11 +182,13 @@ impl Membership {
             return Err(from_kafka(&fatal, "", &self.instance));
         }
         match code {
-            Some(
-                RDKafkaErrorCode::AllBrokersDown
-                | RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed,
-            ) => Err(from_kafka(error, "", &self.instance)),
+            Some(RDKafkaErrorCode::AllBrokersDown) => {
+                self.away = true;
+                Err(from_kafka(error, "", &self.instance))
+            }
+            Some(RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                Err(from_kafka(error, "", &self.instance))
+            }
             Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic) => {
                 let names: Vec<&str> = self.topics.iter().map(Topic::as_str).collect();
                 Err(LogError::UnknownTopic(names.join(", ")))
@@ -188,6 +197,19 @@ impl Membership {
                 tracing::debug!("{}: {error}", self.instance);
                 Ok(())
             }
+        }
+    }
+
+    /// That brokers are away is told once, that they are back never: so it is asked, and nothing new is not taken for
+    /// nothing to do.
+    fn look_for_brokers(&mut self) -> Result<(), LogError> {
+        let topic = self.topics.first().map(Topic::as_str);
+        match self.consumer.fetch_metadata(topic, PATIENCE) {
+            Ok(_) => {
+                self.away = false;
+                Ok(())
+            }
+            Err(error) => Err(from_kafka(&error, "", &self.instance)),
         }
     }
 

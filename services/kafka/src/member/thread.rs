@@ -246,6 +246,7 @@ impl Seat {
                     if !self.membership.turn() {
                         return Err(from_kafka(&error, "", group));
                     }
+                    std::thread::sleep(IDLE);
                 }
             }
         };

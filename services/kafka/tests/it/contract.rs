@@ -2,13 +2,20 @@
 
 use stardust_kafka::KafkaLog;
 use stardust_pipeline::contract::{LogFixture, log_contract};
-use tokio::sync::{Mutex, OwnedRwLockWriteGuard};
+use tokio::sync::{Mutex, OwnedRwLockReadGuard, OwnedRwLockWriteGuard};
 
 use crate::stack;
 
 struct Broker {
     brokers: String,
-    down: Mutex<Option<OwnedRwLockWriteGuard<()>>>,
+    hold: Mutex<Hold>,
+}
+
+/// What this suite has said to the other tests of the binary about the broker.
+enum Hold {
+    Stays(#[expect(dead_code, reason = "held")] OwnedRwLockReadGuard<()>),
+    Goes(OwnedRwLockWriteGuard<()>),
+    Between,
 }
 
 impl LogFixture for Broker {
@@ -22,13 +29,17 @@ impl LogFixture for Broker {
         let Some(folder) = stack::folder() else {
             return false;
         };
-        let mut guard = self.down.lock().await;
+        let mut hold = self.hold.lock().await;
         if down {
-            *guard = Some(stack::broker_goes().await);
+            // Ours first, or the two wait for each other.
+            *hold = Hold::Between;
+            *hold = Hold::Goes(stack::broker_goes().await);
             stack::stack("stop", &folder).await;
         } else {
             stack::stack("start", &folder).await;
-            *guard = None;
+            if let Hold::Goes(guard) = std::mem::replace(&mut *hold, Hold::Between) {
+                *hold = Hold::Stays(guard.downgrade());
+            }
         }
         true
     }
@@ -39,8 +50,7 @@ async fn the_log_keeps_its_promises() {
     let Some(brokers) = stack::brokers() else { return };
     let fixture = Broker {
         brokers,
-        down: Mutex::new(None),
+        hold: Mutex::new(Hold::Stays(stack::broker_stays().await)),
     };
-    // Other tests of this binary may stop the broker: not while this one runs, except at its own end.
     log_contract(fixture).await.assert_kept();
 }

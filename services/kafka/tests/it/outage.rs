@@ -90,8 +90,13 @@ async fn a_member_can_leave_and_be_dropped_while_the_broker_is_away() {
     publish(&log, numbered(&from, 30)).await;
     let mut leaves = log.join(&group, std::slice::from_ref(&from), 0).await.unwrap();
     let records = batch(&mut leaves, ROOMY).await;
-    let dropped = log.join(&group, std::slice::from_ref(&from), 1).await.unwrap();
+    let mut dropped = log.join(&group, std::slice::from_ref(&from), 1).await.unwrap();
     stack::stack("stop", &folder).await;
+    soon("a member without records says that the broker is away", async {
+        while dropped.next(ROOMY).await.map_err(|e| e.tag()) != Err("unavailable") {}
+    })
+    .await;
+    assert!(dropped.next(ROOMY).await.is_err(), "and goes on saying so");
     let start = Instant::now();
     let answer = leaves.commit(copies(&records, &to)).await;
     println!("{answer:?} after {:?}", start.elapsed());
