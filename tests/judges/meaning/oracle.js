@@ -188,9 +188,10 @@ function reading(quantities, context) {
   const judged = quantities.filter((q) => q.required || q.value !== undefined || q.sentinel).map(judge);
   const good = judged.filter((j) => j.digits !== undefined || j.offScale);
   const bad = judged.filter((j) => j.problem);
-  if (good.length === 0 && bad.length > 0) return { outcome: 'dead', reasons: bad.map((b) => b.problem) };
+  // The first bad one, in the order of the table, names the letter.
+  if (good.length === 0 && bad.length > 0) return { outcome: 'dead', reasons: [bad[0].problem] };
   const observed = good.length > 0 ? good : [{ ...judged[0], absent: true, digits: 'absent', key: 'absent' }];
-  const deadFields = bad.map((b) => ({ fields: b.fields, reason: b.problem }));
+  const deadFields = bad.flatMap((b) => b.each ?? [{ fields: b.fields, reason: b.problem }]);
   const base = { deadFields, device: context.device, gateway: context.gateway, deviceTypes: context.deviceTypes };
   if (context.owner.park) return { ...base, outcome: 'park', reasons: [context.owner.park] };
   const observations = observed.map((o) => observation(o, context));
@@ -219,16 +220,21 @@ function judge(q) {
 }
 
 function judgePressure(q) {
-  const both = [q.systolic, q.diastolic].map(([field, value]) => ({ field, ...read(value) }));
-  const [s, d] = both;
-  const fields = both.map((b) => b.field);
-  const wrong = both.find((b) => b.problem);
-  if (wrong) return { ...q, fields, problem: wrong.problem };
-  const [sys, dia] = [Number(s.digits), Number(d.digits)];
   const within = (v, [from, to]) => v >= from && v <= to;
-  if (!within(sys, LIMITS.systolic) || !within(dia, LIMITS.diastolic) || dia >= sys) return { ...q, fields, problem: 'value impossible' };
-  const plausible = within(sys, LIMITS.systolic.slice(2)) && within(dia, LIMITS.diastolic.slice(2));
-  return { ...q, fields, digits: [s.digits, d.digits], key: `${canonical(s.digits)},${canonical(d.digits)}`, implausible: !plausible };
+  const both = ['systolic', 'diastolic'].map((name) => {
+    const [field, value] = q[name];
+    const { digits, problem } = read(value);
+    const impossible = digits !== undefined && !within(Number(digits), LIMITS[name]);
+    return { name, field, digits, problem: problem ?? (impossible ? 'value impossible' : undefined) };
+  });
+  const fields = both.map((b) => b.field);
+  const bad = both.filter((b) => b.problem).map((b) => ({ fields: [b.field], reason: b.problem }));
+  // They stand and fall together; each bad one is named.
+  if (bad.length > 0) return { ...q, fields, problem: bad[0].reason, each: bad };
+  const [s, d] = both.map((b) => b.digits);
+  if (Number(d) >= Number(s)) return { ...q, fields, problem: 'value impossible' };
+  const plausible = both.every((b) => within(Number(b.digits), LIMITS[b.name].slice(2)));
+  return { ...q, fields, digits: [s, d], key: `${canonical(s)},${canonical(d)}`, implausible: !plausible };
 }
 
 function observation(o, context) {
