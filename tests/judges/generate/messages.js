@@ -2,6 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { LIMITS } from '../meaning/table.js';
 import { Digits, write } from '../src/json.js';
 
 const n = (text) => new Digits(String(text));
@@ -182,6 +183,51 @@ export class Messages {
     return { timestamp, device_id: this.spell(random.of(world.gatewayAddresses)), type: cased, data };
   }
 
+  /** Each quantity at each of its limits, and a step beyond; zero and below. */
+  *limits(list, meter) {
+    for (const [attribute, device, rest, field, kind, step] of AT_LIMITS) {
+      const places = Math.round(-Math.log10(step));
+      const values = LIMITS[kind].flatMap((limit) => [limit - step, limit, limit + step]);
+      for (const value of [...new Set(values.map((v) => v.toFixed(places))), '-5', '0']) {
+        yield list(attribute, meter(device, `${rest},"${field}":${value}`));
+      }
+    }
+    for (const pi of [1, 2, 199, 200, 201, -1]) {
+      yield list('Oximeter JUMPER', meter('020000bb0002', `"pulse":70,"spo2":97,"pi":${pi}`));
+    }
+  }
+
+  /** Each bound of the clock, and a second beyond. */
+  *clocks() {
+    const at = this.receivedAt;
+    const reading = (time, scanned) => write(this.message('blood-pressure', [
+      { scan_time: scanned, ble_addr: '020000bb0001', bp_high: n(120), bp_low: n(80) },
+    ], time));
+    const exactly = (time, scanned) => reading(time, n(scanned)).replace(/"time":(?:"[^"]*"|[0-9.]+)/, `"time":${time}`);
+    for (const scanned of [at + 300, at + 301, at - 30 * DAY, at - 30 * DAY - 1, at - 365 * DAY, at - 365 * DAY - 1]) {
+      for (const time of [at, at + 300, at + 301, at - 300, at - 301, at - 10 * DAY]) yield exactly(time, scanned);
+    }
+    // The gateway is years ahead; its item a moment, a month, a year before it.
+    const ahead = 1_836_900_000;
+    for (const before of [-300, -301, 0, 30 * DAY, 30 * DAY + 1, 365 * DAY]) yield exactly(ahead, ahead - before);
+    // Seconds end where milliseconds begin; a year that no calendar writes.
+    for (const scanned of ['9999999999', '10000000000', '8999999999999000']) yield exactly(at, scanned);
+    yield reading(undefined, undefined);
+    yield reading(undefined, n(at));
+  }
+
+  /** The gateway's address in each of its places. */
+  *gateways() {
+    const item = { scan_time: n(this.receivedAt), ble_addr: '020000bb0001', bp_high: n(125), bp_low: n(82) };
+    const { mac, deviceCode, ...bare } = this.message('blood-pressure', [item]);
+    const without = { ...bare, data: { ...bare.data, mac: undefined } };
+    yield write({ ...without, mac: '', deviceCode: '02:00:00:AA:00:02' });
+    yield write({ ...without, mac: null, data: { ...bare.data, mac: '020000aa0003' } });
+    yield write({ ...without, mac: '02:00:00:AA:00', deviceCode: '02:00:00:AA:00:02' });
+    yield write({ ...without, deviceCode: null });
+    yield write({ ...without, mac: '02:00:00:AA:00:FF' });
+  }
+
   /** Bytes that no generator of well-formed messages would make, and cases worth a line of their own. */
   traps() {
     const at = this.receivedAt;
@@ -220,11 +266,31 @@ export class Messages {
       list('IR_TEMO_JUMPER', meter('020000bb0005', '"Temp":"36.50"')),
       list('BodyScale_JUMPER', meter('020000bb0006', '"weight":71.40000153,"Resistance":512.7000122')),
       list('BodyScale_JUMPER', meter('020000bb0006', '"weight":71,"resistance":20')),
+      list('BodyScale_JUMPER', meter('020000bb0006', '"weight":"71.40","resistance":"0512.70"')),
+      ...this.limits(list, meter),
+      ...this.clocks(),
+      ...this.gateways(),
+      // A person's thermometer sends no binary32.
+      `{"timestamp":${at},"device_id":"020000AA0001","type":"TEMPERATURE","data":{"value":36.52999878}}`,
       `{${head},"data":${'['.repeat(100)}${']'.repeat(100)}}`,
       `{${head},"data":${'['.repeat(1_000)}${']'.repeat(1_000)}}`,
     ];
   }
 }
+
+/** What stands at the end of each limit: `[attribute, address, rest of the item, field, step]`. */
+const AT_LIMITS = [
+  ['BP_BIOLIGTH', '020000bb0001', '"bp_low":20', 'bp_high', 'systolic', 1],
+  ['BP_BIOLIGTH', '020000bb0001', '"bp_high":299', 'bp_low', 'diastolic', 1],
+  ['BP_BIOLIGTH', '020000bb0001', '"bp_high":120,"bp_low":80', 'PR', 'heart-rate', 1],
+  ['Oximeter JUMPER', '020000bb0002', '"pulse":70,"pi":40', 'spo2', 'spo2', 1],
+  ['Contour_Elite', '020000bb0003', '"marker":null', 'blood_glucose', 'glucose', 1],
+  ['IR_TEMO_JUMPER', '020000bb0005', '"mode":null', 'temp', 'body-temperature', 0.01],
+  ['BodyScale_JUMPER', '020000bb0006', '"resistance":500', 'weight', 'body-weight', 0.1],
+  ['BodyScale_JUMPER', '020000bb0006', '"weight":70', 'resistance', 'impedance', 0.1],
+  ['MGSS_REF_UA', '020000bb0007', '"scan_rssi":-60', 'uric_acid', 'uric-acid', 0.1],
+  ['MGSS_REF_CHOL', '020000bb0008', '"scan_rssi":-60', 'cholesterol', 'cholesterol', 0.01],
+];
 
 const num = (random, from, to, places = 0) => {
   const text = (random.int(from, to) / 10 ** places).toFixed(places);

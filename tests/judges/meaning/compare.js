@@ -18,7 +18,8 @@ const codes = (concept, system) => (concept?.coding ?? []).filter((c) => c.syste
 /** The dateTime of an instant in the zone of the tests, +07:00. */
 export function zoned(seconds) {
   const date = new Date((seconds + 7 * 3_600) * 1000);
-  return Number.isNaN(date.valueOf()) ? undefined : date.toISOString().replace('.000Z', '+07:00');
+  const year = date.getUTCFullYear();
+  return Number.isNaN(year) || year < 1 || year > 9_999 ? undefined : date.toISOString().replace('.000Z', '+07:00');
 }
 
 /** What is wrong with the readings of one line: a list of texts. */
