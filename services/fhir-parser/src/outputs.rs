@@ -197,7 +197,11 @@ impl<'a> Outputs<'a> {
             item: reading.item,
             outcome,
             reason,
-            dead_quantities: &reading.dead_quantities,
+            dead_quantities: if mapping_version == self.rules.mapping.version() {
+                &reading.dead_quantities
+            } else {
+                &[]
+            },
             recorded: message.recorded,
             gateway,
             migration_run: message.raw.migration_run.as_deref(),

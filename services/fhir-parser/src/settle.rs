@@ -29,6 +29,17 @@ pub(crate) enum Fate {
     Dead,
 }
 
+impl Fate {
+    /// Whether today's verdict on the reading's quantities is the one it was stored under. Where the mapping has
+    /// changed since, what it says today of a reading that is stored is of no account.
+    pub(crate) fn holds_for(&self, mapping_version: &str) -> bool {
+        match self {
+            Self::Created(documents) => documents.iter().all(|d| d.mapping_version == mapping_version),
+            _ => true,
+        }
+    }
+}
+
 /// A reading with its fate.
 #[derive(Debug, Clone)]
 pub(crate) struct Settled {
@@ -286,6 +297,7 @@ impl Letters {
             };
             let partial = match s.fate {
                 Fate::Redelivered | Fate::Dead => None,
+                _ if !s.fate.holds_for(mapping_version) => None,
                 _ => letters::partial(message, reading, mapping_version),
             };
             for letter in whole.into_iter().chain(partial) {

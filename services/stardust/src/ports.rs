@@ -47,8 +47,8 @@ pub struct Ports {
     pub groups: Groups,
     /// Where log and store are, in words, without secrets.
     pub place: String,
-    /// The embedded file, so that it stays open and kept in order.
-    pub embedded: Option<Embedded>,
+    /// The embedded file, so that it stays open (and locked) as long as the ports are used.
+    _file: Option<Embedded>,
 }
 
 /// The topics by the settings.
@@ -166,6 +166,6 @@ pub async fn open(settings: &Settings, how: Use, spool: bool) -> anyhow::Result<
         },
         topics,
         place: format!("{log_place}; {store_place}"),
-        embedded,
+        _file: embedded,
     })
 }

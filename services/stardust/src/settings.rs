@@ -138,14 +138,6 @@ fn topic_part(name: &'static str, text: String) -> Result<String, SettingError> 
 }
 
 impl Settings {
-    /// From the process environment.
-    ///
-    /// # Errors
-    /// The first setting that cannot be used.
-    pub fn from_environment() -> Result<Self, SettingError> {
-        Self::from_lookup(&|name| std::env::var(name).ok())
-    }
-
     /// From any source of variables.
     ///
     /// # Errors

@@ -81,7 +81,9 @@ fn image(tenths: u64, scale: u64) -> Value {
 pub fn message(n: u64, now: Timestamp) -> String {
     match n % 40 {
         11 => heartbeat(n, now),
-        19 => json!({"id": n, "code": 200, "mac": gateway(n % BEDS)}).to_string(),
+        19 => {
+            json!({"mac": gateway(n % BEDS), "type": "cmdResult", "data": {"id": n, "code": 200}}).to_string()
+        }
         // The message before it once more: transport is at-least-once.
         23 => reading(n - 1, now, None),
         29 => reading(n, now, Some("020000cc0001")),
@@ -102,8 +104,7 @@ fn heartbeat(n: u64, now: Timestamp) -> String {
 
 fn impossible(n: u64, now: Timestamp) -> String {
     let at = now.seconds() - 1;
-    let item =
-        json!({"scan_time": at, "ble_addr": device(n % BEDS, 0), "bp_high": 999, "bp_low": 80, "PR": 70});
+    let item = json!({"scan_time": at, "ble_addr": device(n % BEDS, 0), "bp_high": 999, "bp_low": 80});
     envelope(n % BEDS, 0, at, &item)
 }
 
