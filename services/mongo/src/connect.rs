@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mongodb::bson::doc;
+use mongodb::error::{Error, ErrorKind};
 use mongodb::options::{Acknowledgment, ClientOptions, ReadPreference, SelectionCriteria, WriteConcern};
 use mongodb::{Client, Collection, Database};
 use stardust_pipeline::store::StoreError;
 use tokio::sync::OnceCell;
 
-use crate::error::{of_driver, unavailable};
+use crate::error::{of_driver, unavailable, unusable};
 use crate::insert::Bulk;
 
 /// How long a call waits for a primary; callers back off by themselves.
@@ -49,13 +50,16 @@ impl MongoStore {
     /// [`StoreError::Unusable`] for a URI that is none; [`StoreError::Unavailable`] where `mongodb+srv` names
     /// cannot be looked up now.
     pub async fn connect(uri: &str, main_db: &str, fhir_db: &str) -> Result<Self, StoreError> {
-        let mut options = bounded(ClientOptions::parse(uri)).await?;
+        let mut options = match bounded_raw(ClientOptions::parse(uri)).await? {
+            Ok(options) => options,
+            Err(error) => return Err(unreadable(uri, &error)),
+        };
         options.app_name.get_or_insert_with(|| "stardust".to_owned());
         options.server_selection_timeout.get_or_insert(SELECTION);
         options.connect_timeout.get_or_insert(CONNECT);
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         options.write_concern = Some(durable());
-        let client = Client::with_options(options).map_err(|error| of_driver(&error))?;
+        let client = Client::with_options(options).map_err(|error| unreadable(uri, &error))?;
         let inner = Inner {
             main: client.database(main_db),
             fhir: client.database(fhir_db),
@@ -86,8 +90,8 @@ impl MongoStore {
         }
     }
 
-    pub(crate) fn client(&self) -> &Client {
-        &self.inner.client
+    pub(crate) fn admin_db(&self) -> Database {
+        self.inner.client.database("admin")
     }
 
     pub(crate) fn main_db(&self) -> &Database {
@@ -111,8 +115,7 @@ impl MongoStore {
         self.inner
             .knows_bulk_write
             .get_or_try_init(|| async {
-                let admin = self.inner.client.database("admin");
-                let hello = bounded(admin.run_command(doc! {"hello": 1})).await?;
+                let hello = bounded(self.admin_db().run_command(doc! {"hello": 1})).await?;
                 Ok(hello.get_i32("maxWireVersion").unwrap_or(0) >= BULK_WRITE_WIRE_VERSION)
             })
             .await
@@ -123,6 +126,20 @@ impl MongoStore {
         // A hello of a member that cannot be written to is no answer: the selection asks for a primary.
         bounded(self.inner.fhir.run_command(doc! {"ping": 1})).await?;
         Ok(())
+    }
+}
+
+/// Why a URI cannot be used. The driver quotes parts of it, which could be of a password.
+fn unreadable(uri: &str, error: &Error) -> StoreError {
+    match &*error.kind {
+        ErrorKind::InvalidArgument { message, .. } if !uri.contains('@') => {
+            unusable(format!("MONGODB_URI cannot be read: {message}"))
+        }
+        ErrorKind::InvalidArgument { .. } => unusable(
+            "MONGODB_URI cannot be read; in a user name or password the characters / : @ % are written as %2F %3A \
+             %40 %25",
+        ),
+        _ => of_driver(error),
     }
 }
 

@@ -61,9 +61,7 @@ pub(crate) fn of_driver(error: &Error) -> StoreError {
         ErrorKind::InvalidResponse { .. } | ErrorKind::Internal { .. } => {
             unavailable("an answer of MongoDB could not be read")
         }
-        ErrorKind::InvalidArgument { message, .. } => {
-            unusable(format!("the driver cannot work with MONGODB_URI: {message}"))
-        }
+        ErrorKind::InvalidArgument { .. } => refused("something that the driver of MongoDB does not send"),
         ErrorKind::InvalidTlsConfig { .. } => unusable("the TLS settings in MONGODB_URI cannot be used"),
         ErrorKind::IncompatibleServer { message, .. } => {
             unusable(format!("this MongoDB server cannot be used: {message}"))

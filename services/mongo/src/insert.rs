@@ -1,21 +1,19 @@
 //! Many documents at once, each only where it is absent.
 //!
 //! Every write is an upsert of `$setOnInsert` by `_id`, so a call that is repeated changes nothing. Two commands can
-//! carry it: `update`, one for each collection, known to every server and written here straight as BSON; and
-//! `bulkWrite` of servers from 8.0 on, which takes several collections in one round trip, by `Client::bulk_write`
-//! with its driver documents. So one collection goes by `update`, several by `bulkWrite` where the server knows it.
+//! carry it: `bulkWrite` of servers from 8.0 on, several collections in one round trip; and `update`, one for each
+//! collection, known to every server. Both are written here straight as BSON: `Client::bulk_write` takes its
+//! documents as trees only, which costs several times the CPU (`benches/mongo.rs`).
 
-use std::future::IntoFuture;
 use std::ops::Range;
 
+use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, RawDocumentBuf, doc};
-use mongodb::error::{BulkWriteError, ErrorKind, PartialBulkWriteResult};
-use mongodb::options::{UpdateOneModel, WriteModel};
-use mongodb::{Database, Namespace};
+use mongodb::bson::{Document, RawDocumentBuf};
+use mongodb::error::{Error, ErrorKind};
 use stardust_pipeline::store::StoreError;
 
-use crate::connect::{CONFIRM, MongoStore, bounded, bounded_raw, durable};
+use crate::connect::{CONFIRM, MongoStore, bounded, bounded_raw};
 use crate::error::{DUPLICATE_KEY, not_confirmed, of_code, of_driver, unavailable};
 use crate::writer::{Key, Writer};
 
@@ -26,14 +24,15 @@ const MOST_BYTES: usize = 8 << 20;
 /// A document that no server takes.
 const TOO_LARGE: usize = (16 << 20) - 1_024;
 
+/// The server does not know the command.
+const COMMAND_NOT_FOUND: i32 = 59;
+
 /// How many documents are written at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bulk {
-    /// `update` for one collection; for several `bulkWrite`, where the server knows it.
+    /// `bulkWrite` where the server knows it, else `update`.
     #[default]
     Fitting,
-    /// Always `bulkWrite`.
-    BulkWrite,
     /// Always `update`, one command for each collection.
     Update,
 }
@@ -75,68 +74,13 @@ impl MongoStore {
         let mut inserted = vec![false; documents.len()];
         for range in commands(documents) {
             let part = &documents[range.clone()];
-            let several = part.iter().any(|d| d.collection != part[0].collection);
-            let by_bulk_write = match self.bulk() {
-                Bulk::Fitting => several && self.knows_bulk_write().await?,
-                Bulk::BulkWrite => true,
-                Bulk::Update => false,
-            };
-            if by_bulk_write {
-                self.by_bulk_write(database, part, &mut inserted[range]).await?;
-            } else {
-                by_update(database, part, &mut inserted[range]).await?;
+            let flags = &mut inserted[range];
+            let bulk_write = self.bulk() == Bulk::Fitting && self.knows_bulk_write().await?;
+            if !bulk_write || !by_bulk_write(&self.admin_db(), database.name(), part, flags).await? {
+                by_update(database, part, flags).await?;
             }
         }
         Ok(inserted)
-    }
-
-    async fn by_bulk_write(
-        &self,
-        database: &Database,
-        documents: &[Absent],
-        inserted: &mut [bool],
-    ) -> Result<(), StoreError> {
-        let mut models = Vec::with_capacity(documents.len());
-        for document in documents {
-            let fields = Document::try_from(&document.fields).map_err(|error| of_driver(&error.into()))?;
-            let filter = match &document.id {
-                DocumentId::Text(id) => doc! {"_id": id},
-                DocumentId::Object(id) => doc! {"_id": id},
-            };
-            let model = UpdateOneModel::builder()
-                .namespace(Namespace::new(database.name(), document.collection))
-                .filter(filter)
-                .update(doc! {"$setOnInsert": fields})
-                .upsert(true)
-                .build();
-            models.push(WriteModel::UpdateOne(model));
-        }
-        let call = self
-            .client()
-            .bulk_write(models)
-            .ordered(false)
-            .write_concern(durable())
-            .verbose_results();
-        let result = match bounded_raw(call.into_future()).await? {
-            Ok(result) => result,
-            Err(error) => match &*error.kind {
-                ErrorKind::BulkWrite(failure)
-                    if std::error::Error::source(&error).is_none() && only_duplicates(failure) =>
-                {
-                    match &failure.partial_result {
-                        Some(PartialBulkWriteResult::Verbose(result)) => result.clone(),
-                        _ => return Ok(()),
-                    }
-                }
-                _ => return Err(of_driver(&error)),
-            },
-        };
-        for (at, update) in &result.update_results {
-            if let Some(flag) = inserted.get_mut(*at) {
-                *flag = update.upserted_id.is_some();
-            }
-        }
-        Ok(())
     }
 }
 
@@ -158,9 +102,60 @@ fn commands(documents: &[Absent]) -> Vec<Range<usize>> {
     ranges
 }
 
-/// Two upserts of one new `_id` can meet: the later one finds the document present.
-fn only_duplicates(failure: &BulkWriteError) -> bool {
-    failure.write_concern_errors.is_empty() && failure.write_errors.values().all(|e| e.code == DUPLICATE_KEY)
+/// One `bulkWrite` command; false where the server does not know it (a member of an older version became primary).
+async fn by_bulk_write(
+    admin: &Database,
+    database: &str,
+    documents: &[Absent],
+    inserted: &mut [bool],
+) -> Result<bool, StoreError> {
+    let command = bulk_write_command(database, documents)?;
+    let reply = match bounded_raw(admin.run_raw_command(command)).await? {
+        Ok(reply) => reply,
+        Err(error) if is_unknown_command(&error) => return Ok(false),
+        Err(error) => return Err(of_driver(&error)),
+    };
+    let answers = reply
+        .get_document("cursor")
+        .and_then(|cursor| cursor.get_array("firstBatch"))
+        .map_err(|_| unreadable())?;
+    for answer in answers.iter().filter_map(|answer| answer.as_document()) {
+        if let Some(error) = failure(answer) {
+            return Err(error);
+        }
+        let at = answer.get_i32("idx").ok().and_then(|at| usize::try_from(at).ok());
+        let flag = at.and_then(|at| inserted.get_mut(at)).ok_or_else(unreadable)?;
+        *flag = answer.contains_key("upserted");
+    }
+    // Answers beyond the first batch are not fetched (there are none for so few writes): such a document counts as
+    // present, and who wrote it is looked up.
+    confirmed(&reply)?;
+    Ok(true)
+}
+
+fn bulk_write_command(database: &str, documents: &[Absent]) -> Result<RawDocumentBuf, StoreError> {
+    let names = collections(documents);
+    let mut command = start(documents.iter());
+    command.int("bulkWrite", 1);
+    command.boolean("ordered", false);
+    command.boolean("errorsOnly", false);
+    write_concern(&mut command);
+    command.array("nsInfo");
+    for (at, collection) in names.iter().enumerate() {
+        command.document(Key::Index(at));
+        command.text("ns", &format!("{database}.{collection}"));
+        command.close();
+    }
+    command.close();
+    command.array("ops");
+    for (at, document) in documents.iter().enumerate() {
+        let name = names.binary_search(&document.collection).unwrap_or(0);
+        command.document(Key::Index(at));
+        command.int("update", i32::try_from(name).unwrap_or(0));
+        upsert(&mut command, document, "filter", "updateMods");
+        command.close();
+    }
+    command.finish()
 }
 
 /// One `update` command for each collection of the part.
@@ -169,10 +164,7 @@ async fn by_update(
     documents: &[Absent],
     inserted: &mut [bool],
 ) -> Result<(), StoreError> {
-    let mut collections: Vec<&'static str> = documents.iter().map(|d| d.collection).collect();
-    collections.sort_unstable();
-    collections.dedup();
-    for collection in collections {
+    for collection in collections(documents) {
         let of_it: Vec<usize> = (0..documents.len())
             .filter(|at| documents[*at].collection == collection)
             .collect();
@@ -191,49 +183,63 @@ fn update_command<'a>(
     collection: &str,
     documents: impl Iterator<Item = &'a Absent> + Clone,
 ) -> Result<RawDocumentBuf, StoreError> {
-    let bytes: usize = documents.clone().map(|d| d.fields.as_bytes().len() + 160).sum();
-    let mut command = Writer::with_capacity(bytes + 256);
+    let mut command = start(documents.clone());
     command.text("update", collection);
     command.boolean("ordered", false);
-    command.document("writeConcern");
-    command.text("w", "majority");
-    command.boolean("j", true);
-    command.long("wtimeout", i64::try_from(CONFIRM.as_millis()).unwrap_or(0));
-    command.close();
+    write_concern(&mut command);
     command.array("updates");
     for (at, document) in documents.enumerate() {
         command.document(Key::Index(at));
-        command.document("q");
-        match &document.id {
-            DocumentId::Text(id) => command.text("_id", id),
-            DocumentId::Object(id) => command.object_id("_id", *id),
-        }
-        command.close();
-        command.document("u");
-        command.raw("$setOnInsert", &document.fields);
-        command.close();
-        command.boolean("upsert", true);
+        upsert(&mut command, document, "q", "u");
         command.close();
     }
     command.finish()
 }
 
+/// The collections of these documents, sorted.
+fn collections(documents: &[Absent]) -> Vec<&'static str> {
+    let mut collections: Vec<_> = documents.iter().map(|document| document.collection).collect();
+    collections.sort_unstable();
+    collections.dedup();
+    collections
+}
+
+/// A command with room for these documents.
+fn start<'a>(documents: impl Iterator<Item = &'a Absent>) -> Writer {
+    let bytes: usize = documents.map(|d| d.fields.as_bytes().len() + 160).sum();
+    Writer::with_capacity(bytes + 1_024)
+}
+
+fn write_concern(command: &mut Writer) {
+    command.document("writeConcern");
+    command.text("w", "majority");
+    command.boolean("j", true);
+    command.long("wtimeout", i64::try_from(CONFIRM.as_millis()).unwrap_or(0));
+    command.close();
+}
+
+/// Filter and change of one statement.
+fn upsert(command: &mut Writer, document: &Absent, filter: &str, change: &str) {
+    command.document(filter);
+    match &document.id {
+        DocumentId::Text(id) => command.text("_id", id),
+        DocumentId::Object(id) => command.object_id("_id", *id),
+    }
+    command.close();
+    command.document(change);
+    command.raw("$setOnInsert", &document.fields);
+    command.close();
+    command.boolean("multi", false);
+    command.boolean("upsert", true);
+}
+
 /// The indexes of the statements that inserted.
 fn upserted(reply: &Document) -> Result<Vec<usize>, StoreError> {
-    let code = |error: &Document| error.get_i32("code").unwrap_or(0);
-    let name = |error: &Document| error.get_str("codeName").unwrap_or_default().to_owned();
-    if let Ok(errors) = reply.get_array("writeErrors") {
-        let other = errors
-            .iter()
-            .filter_map(|error| error.as_document())
-            .find(|error| code(error) != DUPLICATE_KEY);
-        if let Some(error) = other {
-            return Err(of_code(code(error), &name(error)));
-        }
+    let errors = reply.get_array("writeErrors").into_iter().flatten();
+    if let Some(error) = errors.filter_map(|error| error.as_document()).find_map(failure) {
+        return Err(error);
     }
-    if let Ok(error) = reply.get_document("writeConcernError") {
-        return Err(not_confirmed(code(error), &name(error)));
-    }
+    confirmed(reply)?;
     let Ok(upserted) = reply.get_array("upserted") else {
         return Ok(Vec::new());
     };
@@ -244,14 +250,41 @@ fn upserted(reply: &Document) -> Result<Vec<usize>, StoreError> {
                 .as_document()
                 .and_then(|entry| entry.get_i32("index").ok())
                 .and_then(|index| usize::try_from(index).ok())
-                .ok_or_else(|| unavailable("an answer of MongoDB could not be read"))
+                .ok_or_else(unreadable)
         })
         .collect()
+}
+
+fn is_unknown_command(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::Command(failure) if failure.code == COMMAND_NOT_FOUND)
+}
+
+/// What the answer to a statement means where it failed. Two upserts of one new `_id` can meet: the later one hits
+/// the key of the other, which is no failure.
+fn failure(answer: &Document) -> Option<StoreError> {
+    let code = answer.get_i32("code").ok()?;
+    (code != DUPLICATE_KEY).then(|| of_code(code, answer.get_str("codeName").unwrap_or_default()))
+}
+
+/// Whether the majority has the writes.
+fn confirmed(reply: &Document) -> Result<(), StoreError> {
+    match reply.get_document("writeConcernError") {
+        Ok(error) => Err(not_confirmed(
+            error.get_i32("code").unwrap_or(0),
+            error.get_str("codeName").unwrap_or_default(),
+        )),
+        Err(_) => Ok(()),
+    }
+}
+
+fn unreadable() -> StoreError {
+    unavailable("an answer of MongoDB could not be read")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mongodb::bson::doc;
 
     fn absent(bytes: usize) -> Absent {
         let mut fields = Writer::with_capacity(bytes);

@@ -111,11 +111,6 @@ async fn the_store_keeps_its_promises() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_keeps_them_by_bulk_write_alone() {
-    holds(Bulk::BulkWrite).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn it_keeps_them_by_update_alone() {
+async fn it_keeps_them_on_servers_without_bulk_write() {
     holds(Bulk::Update).await;
 }

@@ -57,7 +57,7 @@ const WRITES: [&str; 3] = ["update", "bulkWrite", "insert"];
 
 #[tokio::test]
 async fn a_failure_before_the_effect_leaves_nothing_and_can_be_repeated() {
-    for way in [Bulk::Update, Bulk::BulkWrite] {
+    for way in [Bulk::Update, Bulk::Fitting] {
         let Some(failing) = Failing::new().await else {
             return;
         };
@@ -82,7 +82,7 @@ async fn a_failure_before_the_effect_leaves_nothing_and_can_be_repeated() {
 
 #[tokio::test]
 async fn a_failure_after_the_effect_shows_oneself_as_the_writer() {
-    for way in [Bulk::Update, Bulk::BulkWrite] {
+    for way in [Bulk::Update, Bulk::Fitting] {
         let Some(failing) = Failing::new().await else {
             return;
         };
@@ -144,7 +144,7 @@ async fn codes_of_the_server_say_whether_waiting_helps() {
         (10_334, "refused"),
     ] {
         failing.fail(4, &WRITES, doc! {"errorCode": code}).await;
-        for way in [Bulk::Update, Bulk::BulkWrite] {
+        for way in [Bulk::Update, Bulk::Fitting] {
             let error = store
                 .with_bulk(way)
                 .insert_observations(&[observation(1)])
@@ -158,6 +158,24 @@ async fn codes_of_the_server_say_whether_waiting_helps() {
             .unwrap_err();
         assert_eq!(error.tag(), tag, "{code}: {error}");
     }
+    failing.clean().await;
+}
+
+#[tokio::test]
+async fn a_primary_that_does_not_know_bulk_write_gets_updates() {
+    let Some(failing) = Failing::new().await else {
+        return;
+    };
+    failing.fail(1, &["bulkWrite"], doc! {"errorCode": 59}).await;
+    let documents = [legacy("spo2_histories", 1), legacy("step_histories", 2)];
+    assert_eq!(
+        failing.ground.store.insert_legacy(&documents).await.unwrap(),
+        [true, true]
+    );
+    assert_eq!(
+        failing.ground.store.insert_legacy(&documents).await.unwrap(),
+        [false, false]
+    );
     failing.clean().await;
 }
 
@@ -204,6 +222,20 @@ async fn a_uri_that_is_none_is_told_with_its_variable() {
         let error = MongoStore::connect(uri, "AMY", "FHIR").await.unwrap_err();
         assert_eq!(error.tag(), "unusable", "{uri}: {error}");
         assert!(error.to_string().contains("MONGODB_URI"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_uri_that_cannot_be_read_does_not_show_its_password() {
+    for uri in [
+        "mongodb://user:se/cret@127.0.0.1:1/",
+        "mongodb://user:se:cret@127.0.0.1:1/",
+        "mongodb://user:cret@127.0.0.1:port/",
+        "mongodb://user:cret%@127.0.0.1:1/",
+    ] {
+        if let Err(error) = MongoStore::connect(uri, "AMY", "FHIR").await {
+            assert!(!error.to_string().contains("cret"), "{error}");
+        }
     }
 }
 
