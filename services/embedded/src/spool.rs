@@ -75,6 +75,21 @@ impl Spool for EmbeddedSpool {
     async fn level(&self) -> Result<SpoolLevel, SpoolError> {
         self.shared.read(|conn| Ok::<_, SpoolError>(level(conn)?)).await
     }
+
+    async fn keys(&self) -> Result<Vec<(Bytes, u64)>, SpoolError> {
+        self.shared.read(|conn| Ok::<_, SpoolError>(keys(conn)?)).await
+    }
+}
+
+fn keys(conn: &Connection) -> Result<Vec<(Bytes, u64)>, DbError> {
+    let mut statement = conn.prepare_cached("SELECT key, COUNT(*) FROM spool GROUP BY key")?;
+    let rows = statement.query_map([], |r| {
+        Ok((
+            Bytes::from(r.get::<_, Vec<u8>>(0)?),
+            r.get::<_, i64>(1)?.unsigned_abs(),
+        ))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 fn insert(conn: &Connection, records: &[NewRecord]) -> Result<(), DbError> {

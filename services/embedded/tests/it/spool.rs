@@ -27,6 +27,9 @@ async fn records_wait_in_order_until_they_are_removed() {
 
     let file = Embedded::open(folder.path(), "door").unwrap();
     let spool = file.spool(1_000);
+    let mut keys = spool.keys().await.unwrap();
+    keys.sort();
+    assert_eq!(keys, [("a".into(), 2), ("b".into(), 1)]);
     let front = spool.front(2).await.unwrap();
     assert_eq!(front[0].record, record(&topic, "a", "1234"));
     assert_eq!(front[1].record, record(&topic, "b", "12"));

@@ -1,7 +1,11 @@
 //! What can be looked at.
 
+use std::sync::{Arc, Mutex};
+
+use stardust_ingest::{HttpConfig, bind, operations, serve};
+
 use crate::client::{Client, get, post};
-use crate::stack::{Options, message, start};
+use crate::stack::{FakeViews, Options, message, start};
 
 #[tokio::test]
 async fn health_is_told_by_component_and_by_status() {
@@ -87,4 +91,37 @@ async fn head_is_answered_like_get_without_a_body() {
     assert!(client.try_answer().await.is_none());
     let answer = get(stack.address, "/openapi.json").await;
     assert_eq!(answer.json()["openapi"], "3.1.0");
+}
+
+#[tokio::test]
+async fn a_service_that_is_no_door_tells_its_health_and_nothing_else() {
+    let counters = prometheus::Registry::new();
+    let counter = prometheus::IntCounter::new("stardust_test_total", "A test.").unwrap();
+    counters.register(Box::new(counter)).unwrap();
+    let filter = operations(FakeViews(Arc::new(Mutex::new(true))), counters);
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(serve(
+        listener,
+        filter,
+        HttpConfig::default(),
+        std::future::pending(),
+    ));
+    for path in ["/health", "/health/live", "/health/ready"] {
+        assert_eq!(get(address, path).await.status, 200, "{path}");
+    }
+    assert!(
+        get(address, "/metrics")
+            .await
+            .text()
+            .contains("stardust_test_total 0")
+    );
+    assert_eq!(post(address, "/health", "{}").await.error(), "METHOD_NOT_ALLOWED");
+    for path in ["/", "/status.json", "/api/ava4/data", "/subjects"] {
+        assert_eq!(
+            post(address, path, message(1, 0)).await.error(),
+            "NOT_FOUND",
+            "{path}"
+        );
+    }
 }

@@ -35,7 +35,7 @@ pub struct Stack<M = FakeRules> {
 }
 
 #[derive(Clone)]
-pub struct FakeViews(Arc<Mutex<bool>>);
+pub struct FakeViews(pub Arc<Mutex<bool>>);
 
 impl Views for FakeViews {
     async fn receipt(&self, receipt_id: &str) -> Result<Option<ReceiptView>, Away> {
