@@ -212,7 +212,7 @@ impl<L: Log, S: Store> Reconciler<L, S> {
             gateway,
             received: Timestamp::from_micros(raw.received_at),
             main,
-            copy: !matches!(source, Some(Source::Release | Source::Replay)),
+            copy: raw.items.is_none() && !matches!(source, Some(Source::Release | Source::Replay)),
             ignored,
         };
         let Some(source) = source else {

@@ -23,6 +23,11 @@ pub(crate) struct Message {
 }
 
 impl Message {
+    /// Whether it is a release or a letter's replay: only those name the items to judge, or are of such a source.
+    pub(crate) fn judges_again(&self) -> bool {
+        self.raw.items.is_some() || matches!(self.source, Source::Release | Source::Replay)
+    }
+
     /// The gateway that the record was keyed by, or that the message names.
     pub(crate) fn gateway(&self) -> Option<Mac> {
         self.judged

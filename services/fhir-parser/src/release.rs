@@ -80,6 +80,16 @@ pub enum ReleaseError {
     Wire(#[from] WireError),
 }
 
+/// The source of a released record. Old messages sent in bulk stay what they are: under another source their clock
+/// would be judged by another rule, and their readings would get other times and ids.
+fn source_of(raw: &RawRecord) -> Source {
+    if raw.source == Source::Backfill.label() {
+        Source::Backfill
+    } else {
+        Source::Release
+    }
+}
+
 impl<L: Log, S: Store> Releaser<L, S> {
     /// Releases the parked readings that pass the filter and that the registry can place now. `unfinished` also takes
     /// those that a process marked and may not have sent: sending again is safe by the ids.
@@ -142,7 +152,7 @@ impl<L: Log, S: Store> Releaser<L, S> {
             let envelope = Envelope {
                 receipt,
                 received_at: Timestamp::from_micros(raw.received_at),
-                source: Source::Release,
+                source: source_of(raw),
                 items: Some(&item).filter(|i| i[0] >= 0).map(|i| &i[..]),
                 body: &raw.body,
             };

@@ -101,8 +101,7 @@ impl<S: Store> Parser<S> {
 
     /// Whether a record may have been worked before, so that its letters may have to close.
     fn again(&self, message: &Message) -> bool {
-        use stardust_domain::outcome::Source;
-        matches!(message.source, Source::Release | Source::Replay)
+        message.judges_again()
             || self
                 .known
                 .get(&(message.topic.clone(), message.partition))
