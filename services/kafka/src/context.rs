@@ -4,6 +4,7 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode;
 
 /// The context of clients that need nothing but the log.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,5 +41,9 @@ pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// A global error: librdkafka goes on trying by itself unless it is fatal, and then the call that meets it says so.
 pub(crate) fn log_error(error: &KafkaError, reason: &str) {
+    // The end of a partition is what a reader waits for.
+    if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+        return;
+    }
     tracing::warn!(target: "librdkafka", "{error}: {reason}");
 }

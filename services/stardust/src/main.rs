@@ -5,6 +5,7 @@ mod commands;
 mod demo;
 mod map;
 mod ports;
+mod receipts;
 mod schema_registry;
 mod services;
 mod settings;

@@ -82,8 +82,14 @@ pub fn now() -> Timestamp {
 }
 
 impl Process {
-    /// Starts the services. Broker and database may be away: the services wait for them.
-    pub async fn start(settings: &Settings, ports: Ports, which: Which) -> anyhow::Result<Self> {
+    /// Starts the services. Broker and database may be away: the services wait for them. `notice` stands on the status
+    /// page.
+    pub async fn start(
+        settings: &Settings,
+        ports: Ports,
+        which: Which,
+        notice: Option<&str>,
+    ) -> anyhow::Result<Self> {
         let counters = prometheus::Registry::new();
         let (stop_door, stopping_door) = watch::channel(false);
         let (stop_workers, stopping) = watch::channel(false);
@@ -137,7 +143,7 @@ impl Process {
         let listener = stardust_ingest::bind(settings.listen.unwrap_or(default)).await?;
         let address = listener.local_addr()?;
         let http = HttpConfig::default();
-        let views = ProcessViews::new(ports.clone(), watched, which.ingest);
+        let views = ProcessViews::new(ports.clone(), watched, which.ingest, notice);
         let routes = if which.ingest {
             let config = DoorConfig {
                 topics: ports.topics.clone(),

@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use stardust_ingest::{Away, Component, Health, QueueStats, ReceiptView, State, Views};
 use stardust_pipeline::log::Log;
 use stardust_pipeline::pulse::Pulse;
 use stardust_pipeline::spool::Spool;
-use stardust_pipeline::store::{LetterState, Shelf, Store};
+use stardust_pipeline::store::Store;
 use tokio::time::timeout;
 
 use crate::ports::Ports;
+use crate::receipts;
 
 const WITHIN: Duration = Duration::from_millis(800);
+const RECEIPT_WITHIN: Duration = Duration::from_secs(5);
 
 /// The services of the process that say how they are doing.
 #[derive(Debug, Clone, Default)]
@@ -40,12 +41,18 @@ pub struct ProcessViews {
     ports: Ports,
     watched: Watched,
     door: bool,
+    notice: Option<String>,
 }
 
 impl ProcessViews {
-    /// Of these ports and services.
-    pub fn new(ports: Ports, watched: Watched, door: bool) -> Self {
-        Self { ports, watched, door }
+    /// Of these ports and services, with a notice for the status page.
+    pub fn new(ports: Ports, watched: Watched, door: bool, notice: Option<&str>) -> Self {
+        Self {
+            ports,
+            watched,
+            door,
+            notice: notice.map(str::to_owned),
+        }
     }
 
     async fn log(&self) -> Result<(), String> {
@@ -80,58 +87,10 @@ fn component(state: &Result<(), String>) -> Component {
 
 impl Views for ProcessViews {
     async fn receipt(&self, receipt_id: &str) -> Result<Option<ReceiptView>, Away> {
-        let found = self.ports.store.of_receipt(receipt_id).await.map_err(|_| Away)?;
-        if found.observations.is_empty() && found.letters.is_empty() && found.audit.is_empty() {
-            return Ok(None);
+        match timeout(RECEIPT_WITHIN, receipts::find(&self.ports, receipt_id)).await {
+            Ok(Ok(found)) => Ok(found),
+            Ok(Err(_)) | Err(_) => Err(Away),
         }
-        let observations: Vec<_> = found
-            .observations
-            .iter()
-            .map(|(id, writer, main)| {
-                json!({
-                    "observation_id": id, "item": writer.position.item, "main": main,
-                    "topic": writer.position.topic, "partition": writer.position.partition,
-                    "offset": writer.position.offset,
-                })
-            })
-            .collect();
-        let letters: Vec<_> = found
-            .letters
-            .iter()
-            .map(|l| {
-                json!({
-                    "shelf": if l.shelf == Shelf::Dead { "dead" } else { "parked" },
-                    "item": Some(l.writer.position.item).filter(|i| *i >= 0), "stage": l.stage,
-                    "reason": l.reason, "field": l.field, "state": l.state.label(),
-                    "partition": l.writer.position.partition, "offset": l.writer.position.offset,
-                    "first_try": l.first_try.instant(), "last_try": l.last_try.instant(),
-                })
-            })
-            .collect();
-        let audit: Vec<_> = found
-            .audit
-            .iter()
-            .map(|(id, outcome, at)| json!({"event_id": id, "outcome": outcome, "recorded": at.instant()}))
-            .collect();
-        let open = |shelf| {
-            found
-                .letters
-                .iter()
-                .any(|l| l.shelf == shelf && !l.partial && l.state != LetterState::Closed)
-        };
-        let state = if open(Shelf::Parked) {
-            "parked"
-        } else if !found.observations.is_empty() {
-            "stored"
-        } else if open(Shelf::Dead) {
-            "dead"
-        } else {
-            "done"
-        };
-        Ok(Some(json!({
-            "receipt_id": receipt_id, "state": state,
-            "observations": observations, "letters": letters, "audit": audit,
-        })))
     }
 
     async fn health(&self) -> Health {
@@ -209,6 +168,10 @@ impl Views for ProcessViews {
             .to_owned(),
             queue_name: groups.parser.clone(),
         }
+    }
+
+    fn notice(&self) -> Option<String> {
+        self.notice.clone()
     }
 
     fn outcomes(&self) -> BTreeMap<String, u64> {

@@ -9,7 +9,7 @@ use crate::{Failure, Usage};
 
 async fn run(settings: &Settings, which: Which) -> Result<ExitCode, Failure> {
     let ports = ports::open(settings, Use::Exclusive, which.ingest).await?;
-    let process = Process::start(settings, ports.clone(), which).await?;
+    let process = Process::start(settings, ports.clone(), which, None).await?;
     for (name, value) in summary(&process, &ports, which) {
         println!("{name}: {value}");
     }

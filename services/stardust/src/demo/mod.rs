@@ -30,6 +30,7 @@ pub struct DemoArgs {
     rate: Option<u32>,
 }
 
+const NOTICE: &str = "SIMULATED WARD: every patient, device and reading is invented.";
 const SENDERS: u64 = 8;
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -64,7 +65,7 @@ async fn ward_round(settings: &Settings, args: &DemoArgs) -> Result<ExitCode, Fa
     if settings.listen.is_none() && std::net::TcpListener::bind(crate::settings::door_address()).is_err() {
         settings.listen = Some(crate::settings::free_address());
     }
-    let process = Process::start(&settings, ports.clone(), Which::ALL).await?;
+    let process = Process::start(&settings, ports.clone(), Which::ALL, Some(NOTICE)).await?;
     println!(
         "SIMULATED WARD: {} beds; every patient, device and reading is invented.",
         ward::BEDS
