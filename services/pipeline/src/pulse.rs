@@ -78,7 +78,7 @@ impl Pulse {
     pub fn assigned(&self, worker: usize, partitions: usize) {
         let mut inner = self.inner();
         if inner.partitions.insert(worker, partitions) != Some(partitions) {
-            tracing::info!(service = self.service, worker, partitions, "assignment");
+            tracing::debug!(service = self.service, worker, partitions, "assignment");
         }
     }
 
