@@ -15,7 +15,14 @@ pub(crate) fn encode(number: &str) -> Option<[u8; 16]> {
         Some((digits, power)) => (digits, power.parse::<i32>().ok()?),
         None => (digits, 0),
     };
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let (whole, fraction) = match digits.split_once('.') {
+        Some((_, "")) => return None,
+        Some(parts) => parts,
+        None => (digits, ""),
+    };
+    if whole.len() > 1 && whole.starts_with('0') {
+        return None;
+    }
     let mut coefficient = 0_u128;
     let mut count = 0_usize;
     for digit in whole.bytes().chain(fraction.bytes()) {
@@ -143,6 +150,10 @@ mod tests {
             "",
             "-",
             "1.x",
+            "1.",
+            ".5",
+            "01",
+            "+1",
             "abc",
             "1e99999999999",
         ] {

@@ -1,197 +1,173 @@
 //! Extended JSON to BSON, for documents of the main database: ids, dates and numbers as written.
 
-use json_event_parser::{JsonEvent, SliceJsonParser};
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{DateTime, RawDocumentBuf};
 use stardust_pipeline::store::StoreError;
 
 use crate::error::refused;
-use crate::json::next;
+use crate::scanner::{MOST_DEPTH, Scanner};
 use crate::writer::{Key, Writer};
 
 /// A document and its `_id`, which is kept out of it.
 pub(crate) fn document(json: &str) -> Result<(ObjectId, RawDocumentBuf), StoreError> {
-    let mut reader = Reader {
-        parser: SliceJsonParser::new(json.as_bytes()),
-        depth: 0,
-    };
+    let mut scanner = Scanner::new(json);
     let mut writer = Writer::with_capacity(json.len() + 64);
     let mut id = None;
-    if reader.next()? != JsonEvent::StartObject {
-        return Err(refused("a legacy document that is no JSON object"));
-    }
-    loop {
-        match reader.next()? {
-            JsonEvent::ObjectKey(name) if name == "_id" => id = Some(reader.id()?),
-            JsonEvent::ObjectKey(name) => {
-                // In an update a point in a name is a path.
-                if name.contains('.') {
-                    return Err(refused("a legacy document with a point in a field name"));
-                }
-                let name = checked(&name)?;
-                let event = reader.next()?;
-                reader.value(&mut writer, Key::Name(name), event)?;
-            }
-            _ => break,
+    scanner.take(b'{')?;
+    let mut first = true;
+    while scanner.follows(&mut first, b'}')? {
+        let name = scanner.name()?;
+        if name == "_id" {
+            id = Some(object_id(&mut scanner)?);
+        } else if name.contains('.') || name.starts_with('$') {
+            // In an update a point in a name is a path.
+            return Err(refused(
+                "a legacy document with a field name that cannot be stored",
+            ));
+        } else {
+            value(&mut scanner, &mut writer, Key::Name(&name), 0)?;
         }
     }
-    if reader.next()? != JsonEvent::Eof {
-        return Err(refused("a legacy document with something behind it"));
-    }
+    scanner.end()?;
     let id = id.ok_or_else(|| refused("a legacy document without _id"))?;
     Ok((id, writer.finish()?))
 }
 
-fn checked(name: &str) -> Result<&str, StoreError> {
-    if name.contains('\0') || name.starts_with('$') {
-        return Err(refused(
-            "a legacy document with a field name that cannot be stored",
-        ));
-    }
-    Ok(name)
+fn unreadable() -> StoreError {
+    refused("a legacy document with a value that cannot be read")
 }
 
-struct Reader<'a> {
-    parser: SliceJsonParser<'a>,
-    depth: u32,
+fn value(
+    scanner: &mut Scanner<'_>,
+    writer: &mut Writer,
+    key: Key<'_>,
+    depth: usize,
+) -> Result<(), StoreError> {
+    if depth > MOST_DEPTH {
+        return Err(refused("a legacy document that is nested too deep"));
+    }
+    match scanner.peek()? {
+        b'{' => object(scanner, writer, key, depth + 1)?,
+        b'[' => {
+            scanner.take(b'[')?;
+            writer.array(key);
+            let mut first = true;
+            let mut index = 0;
+            while scanner.follows(&mut first, b']')? {
+                value(scanner, writer, Key::Index(index), depth + 1)?;
+                index += 1;
+            }
+            writer.close();
+        }
+        b'"' => writer.text(key, &scanner.string()?),
+        b't' => {
+            scanner.literal("true")?;
+            writer.boolean(key, true);
+        }
+        b'f' => {
+            scanner.literal("false")?;
+            writer.boolean(key, false);
+        }
+        b'n' => {
+            scanner.literal("null")?;
+            writer.null(key);
+        }
+        _ => write_number(writer, key, scanner.number()?)?,
+    }
+    Ok(())
 }
 
-impl<'a> Reader<'a> {
-    fn next(&mut self) -> Result<JsonEvent<'a>, StoreError> {
-        next(&mut self.parser)
-    }
-
-    fn value(&mut self, writer: &mut Writer, key: Key<'_>, event: JsonEvent<'a>) -> Result<(), StoreError> {
-        match event {
-            JsonEvent::String(text) => writer.text(key, &text),
-            JsonEvent::Number(number) => write_number(writer, key, &number)?,
-            JsonEvent::Boolean(value) => writer.boolean(key, value),
-            JsonEvent::Null => writer.null(key),
-            JsonEvent::StartArray => {
-                self.deeper()?;
-                writer.array(key);
-                let mut index = 0;
-                loop {
-                    match self.next()? {
-                        JsonEvent::EndArray => break,
-                        event => self.value(writer, Key::Index(index), event)?,
-                    }
-                    index += 1;
-                }
-                writer.close();
-                self.depth -= 1;
+/// A document, or a value that is written like one: `{"$oid": …}`.
+fn object(
+    scanner: &mut Scanner<'_>,
+    writer: &mut Writer,
+    key: Key<'_>,
+    depth: usize,
+) -> Result<(), StoreError> {
+    scanner.take(b'{')?;
+    let mut opened = false;
+    let mut first = true;
+    while scanner.follows(&mut first, b'}')? {
+        let name = scanner.name()?;
+        if name.starts_with('$') {
+            if opened {
+                return Err(unreadable());
             }
-            JsonEvent::StartObject => {
-                self.deeper()?;
-                match self.next()? {
-                    JsonEvent::ObjectKey(name) if name.starts_with('$') => {
-                        self.wrapped(writer, key, &name)?;
-                    }
-                    first => self.members(writer, key, first)?,
-                }
-                self.depth -= 1;
-            }
-            _ => return Err(refused("a legacy document that ends too early")),
+            wrapped(scanner, writer, key, &name)?;
+            return scanner.take(b'}');
         }
-        Ok(())
-    }
-
-    fn deeper(&mut self) -> Result<(), StoreError> {
-        self.depth += 1;
-        if self.depth > 90 {
-            return Err(refused("a legacy document that is nested too deep"));
+        if !opened {
+            writer.document(key);
+            opened = true;
         }
-        Ok(())
+        value(scanner, writer, Key::Name(&name), depth)?;
     }
-
-    fn members(
-        &mut self,
-        writer: &mut Writer,
-        key: Key<'_>,
-        mut event: JsonEvent<'a>,
-    ) -> Result<(), StoreError> {
+    if !opened {
         writer.document(key);
-        while let JsonEvent::ObjectKey(name) = event {
-            let value = self.next()?;
-            self.value(writer, Key::Name(checked(&name)?), value)?;
-            event = self.next()?;
-        }
-        writer.close();
-        Ok(())
     }
+    writer.close();
+    Ok(())
+}
 
-    /// `{"$oid": …}` and its like, after the name; takes the closing brace.
-    fn wrapped(&mut self, writer: &mut Writer, key: Key<'_>, name: &str) -> Result<(), StoreError> {
-        let unreadable = || refused("a legacy document with a value that cannot be read");
-        match (name, self.next()?) {
-            ("$oid", JsonEvent::String(text)) => {
-                writer.object_id(key, ObjectId::parse_str(&*text).map_err(|_| unreadable())?);
-            }
-            ("$date", JsonEvent::String(text)) => {
-                let at = DateTime::parse_rfc3339_str(&*text).map_err(|_| unreadable())?;
-                writer.date(key, at.timestamp_millis());
-            }
-            ("$date", JsonEvent::StartObject) => {
-                let millis = match (self.next()?, self.next()?, self.next()?) {
-                    (JsonEvent::ObjectKey(name), JsonEvent::String(text), JsonEvent::EndObject)
-                        if name == "$numberLong" =>
-                    {
-                        text.parse().map_err(|_| unreadable())?
-                    }
-                    _ => return Err(unreadable()),
-                };
-                writer.date(key, millis);
-            }
-            ("$numberInt", JsonEvent::String(text)) => {
-                writer.int(key, text.parse().map_err(|_| unreadable())?);
-            }
-            ("$numberLong", JsonEvent::String(text)) => {
-                writer.long(key, text.parse().map_err(|_| unreadable())?);
-            }
-            ("$numberDouble", JsonEvent::String(text)) => {
-                writer.double(key, text.parse().map_err(|_| unreadable())?);
-            }
-            ("$numberDecimal", JsonEvent::String(text)) => {
-                let value: mongodb::bson::Decimal128 = text.parse().map_err(|_| unreadable())?;
-                writer.decimal(key, value.bytes());
-            }
-            _ => return Err(unreadable()),
+/// The value behind the name of a type.
+fn wrapped(
+    scanner: &mut Scanner<'_>,
+    writer: &mut Writer,
+    key: Key<'_>,
+    name: &str,
+) -> Result<(), StoreError> {
+    if name == "$date" && scanner.peek()? == b'{' {
+        scanner.take(b'{')?;
+        if scanner.name()? != "$numberLong" {
+            return Err(unreadable());
         }
-        match self.next()? {
-            JsonEvent::EndObject => Ok(()),
-            _ => Err(unreadable()),
-        }
+        writer.date(key, scanner.string()?.parse().map_err(|_| unreadable())?);
+        return scanner.take(b'}');
     }
+    let text = scanner.string()?;
+    match name {
+        "$oid" => writer.object_id(key, ObjectId::parse_str(&*text).map_err(|_| unreadable())?),
+        "$date" => {
+            let at = DateTime::parse_rfc3339_str(&*text).map_err(|_| unreadable())?;
+            writer.date(key, at.timestamp_millis());
+        }
+        "$numberInt" => writer.int(key, text.parse().map_err(|_| unreadable())?),
+        "$numberLong" => writer.long(key, text.parse().map_err(|_| unreadable())?),
+        "$numberDouble" => writer.double(key, text.parse().map_err(|_| unreadable())?),
+        "$numberDecimal" => {
+            let value: mongodb::bson::Decimal128 = text.parse().map_err(|_| unreadable())?;
+            writer.decimal(key, value.bytes());
+        }
+        _ => return Err(unreadable()),
+    }
+    Ok(())
+}
 
-    /// The value of `_id`.
-    fn id(&mut self) -> Result<ObjectId, StoreError> {
-        let unreadable = || refused("a legacy document whose _id is no ObjectId");
-        match (self.next()?, self.next()?, self.next()?, self.next()?) {
-            (
-                JsonEvent::StartObject,
-                JsonEvent::ObjectKey(name),
-                JsonEvent::String(text),
-                JsonEvent::EndObject,
-            ) if name == "$oid" => ObjectId::parse_str(&*text).map_err(|_| unreadable()),
-            _ => Err(unreadable()),
-        }
+/// The value of `_id`.
+fn object_id(scanner: &mut Scanner<'_>) -> Result<ObjectId, StoreError> {
+    let unreadable = || refused("a legacy document whose _id is no ObjectId");
+    scanner.take(b'{').map_err(|_| unreadable())?;
+    if scanner.name()? != "$oid" {
+        return Err(unreadable());
     }
+    let id = ObjectId::parse_str(&*scanner.string()?).map_err(|_| unreadable())?;
+    scanner.take(b'}')?;
+    Ok(id)
 }
 
 /// A number with a point or an exponent is a double, any other the smallest integer that holds it.
 fn write_number(writer: &mut Writer, key: Key<'_>, number: &str) -> Result<(), StoreError> {
     if !number.contains(['.', 'e', 'E']) {
-        if let Ok(value) = number.parse() {
+        if let Ok(value) = serde_json::from_str(number) {
             writer.int(key, value);
             return Ok(());
         }
-        if let Ok(value) = number.parse() {
+        if let Ok(value) = serde_json::from_str(number) {
             writer.long(key, value);
             return Ok(());
         }
     }
-    let value = number
-        .parse()
+    let value: f64 = serde_json::from_str(number)
         .map_err(|_| refused("a legacy document with a number that cannot be read"))?;
     writer.double(key, value);
     Ok(())
@@ -238,6 +214,11 @@ mod tests {
             r#"{"_id":{"$oid":"5b"}}"#,
             r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"a":{"$date":"yesterday"}}"#,
             r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"$set":1}"#,
+            r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"a.b":1}"#,
+            r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"a":{"b":1,"$oid":"x"}}"#,
+            r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"a":{"$code":"x"}}"#,
+            r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"a":01}"#,
+            r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"a":NaN}"#,
             r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"}} {}"#,
         ] {
             assert!(matches!(document(json), Err(StoreError::Refused(_))), "{json}");

@@ -22,6 +22,7 @@ mod observations;
 mod prepare;
 mod receipts;
 mod registry;
+mod scanner;
 mod store;
 mod text;
 mod writer;

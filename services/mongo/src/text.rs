@@ -120,7 +120,7 @@ fn wrapped(out: &mut String, name: &str, text: &str) {
 }
 
 /// A JSON string with the shortest escapes.
-fn write_text(out: &mut String, text: &str) {
+pub(crate) fn write_text(out: &mut String, text: &str) {
     out.push('"');
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
