@@ -10,6 +10,7 @@ use anyhow::Context;
 use stardust_books::Report;
 use stardust_pipeline::store::Store;
 use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
@@ -75,9 +76,11 @@ async fn ward_round(settings: &Settings, args: &DemoArgs) -> Result<ExitCode, Fa
         "Data folder (removed at the end): {}",
         settings.data_dir.display()
     );
+    let mut term = signal(SignalKind::terminate()).map_err(anyhow::Error::from)?;
     let sent = tokio::select! {
         sent = send(&process, args) => Some(sent?),
         _ = ctrl_c() => None,
+        _ = term.recv() => None,
     };
     let report = match sent {
         Some(sent) => {
