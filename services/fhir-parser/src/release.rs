@@ -102,11 +102,26 @@ impl<L: Log, S: Store> Releaser<L, S> {
         unfinished: bool,
         dry_run: bool,
     ) -> Result<Released, ReleaseError> {
-        let mut done = Released::default();
-        if !dry_run && !self.store.lease(LEASE, &self.holder, LEASE_SECONDS).await? {
-            done.busy = true;
-            return Ok(done);
+        if dry_run {
+            return self.pass(filter, unfinished, true).await;
         }
+        if !self.store.lease(LEASE, &self.holder, LEASE_SECONDS).await? {
+            return Ok(Released {
+                busy: true,
+                ..Released::default()
+            });
+        }
+        let done = self.pass(filter, unfinished, false).await;
+        // Free at once for the next, be it a command or another process: who only waits for its end would never
+        // find it free while a parser renews it.
+        let freed = self.store.lease(LEASE, &self.holder, 0).await;
+        let done = done?;
+        freed?;
+        Ok(done)
+    }
+
+    async fn pass(&self, filter: &Filter, unfinished: bool, dry_run: bool) -> Result<Released, ReleaseError> {
+        let mut done = Released::default();
         let states: &[LetterState] = if unfinished {
             &[LetterState::Open, LetterState::Releasing]
         } else {
