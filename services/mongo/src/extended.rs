@@ -179,7 +179,7 @@ mod tests {
     use crate::text;
     use mongodb::bson::{Document, doc};
 
-    const READING: &str = r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"patient_id":{"$oid":"65a000000000000000000001"},"data":[{"weight":71.4,"resistance":512.0,"timestamp":{"$date":"2028-03-17T10:00:01Z"},"pulse":84,"note":"ä\"b"}],"timestamp":{"$date":{"$numberLong":"-1"}},"big":{"$numberLong":"5"},"none":null,"empty":{},"list":[],"yes":true}"#;
+    const READING: &str = r#"{"_id":{"$oid":"5b99101dda84585aaa23dbf9"},"patient_id":{"$oid":"65a000000000000000000001"},"data":[{"weight":71.4,"resistance":512.0,"timestamp":{"$date":"2028-03-17T10:00:01Z"},"pulse":84,"note":"ä\"b"}],"timestamp":{"$date":{"$numberLong":"-1"}},"big":{"$numberLong":"5"},"none":null,"empty":{},"list":[],"yes":true,"tenths":{"$date":"2026-03-01T00:00:00.800Z"},"hundredths":{"$date":"2026-03-01T00:00:00.850Z"},"thousandths":{"$date":"2026-03-01T00:00:00.123Z"}}"#;
 
     #[test]
     fn ids_dates_and_numbers_keep_their_types() {
@@ -190,6 +190,8 @@ mod tests {
             "patient_id": ObjectId::parse_str("65a000000000000000000001").unwrap(),
             "data": [{"weight": 71.4, "resistance": 512.0, "timestamp": at("2028-03-17T10:00:01Z"), "pulse": 84_i32, "note": "ä\"b"}],
             "timestamp": DateTime::from_millis(-1), "big": 5_i64, "none": null, "empty": {}, "list": [], "yes": true,
+            "tenths": at("2026-03-01T00:00:00.8Z"), "hundredths": at("2026-03-01T00:00:00.85Z"),
+            "thousandths": at("2026-03-01T00:00:00.123Z"),
         };
         assert_eq!(Document::try_from(&fields).unwrap(), expected);
     }

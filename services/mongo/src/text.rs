@@ -94,7 +94,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>, form: Form) -> Result<()
         RawBsonRef::ObjectId(id) => wrapped(out, "$oid", &id.to_hex()),
         RawBsonRef::DateTime(at) => match at.try_to_rfc3339_string() {
             Ok(text) if (0..253_402_300_800_000).contains(&at.timestamp_millis()) => {
-                wrapped(out, "$date", &text);
+                wrapped(out, "$date", &in_milliseconds(text));
             }
             _ => {
                 out.push_str("{\"$date\":");
@@ -109,6 +109,15 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>, form: Form) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The driver drops zeros at the end of a fraction; Extended JSON has three digits or none.
+fn in_milliseconds(mut text: String) -> String {
+    if let Some(point) = text.find('.') {
+        let end = text.len() - 1;
+        text.insert_str(end, &"00"[..(point + 4).saturating_sub(end).min(2)]);
+    }
+    text
 }
 
 fn wrapped(out: &mut String, name: &str, text: &str) {
