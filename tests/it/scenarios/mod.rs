@@ -1,0 +1,162 @@
+//! One suite, two stacks.
+
+mod api_calls;
+mod batches;
+mod clocks;
+mod configuration;
+mod demo;
+mod door;
+mod duplicates;
+mod kills;
+mod kinds;
+mod letters;
+mod messages;
+mod mixed;
+mod operations;
+mod outages;
+mod parked;
+mod restarts;
+mod stock_tools;
+mod two_parsers;
+mod values;
+
+use libtest_mimic::Trial;
+use stardust_scenarios::stack::Backend;
+
+type Scenario = fn(Backend);
+
+/// Those that every stack must pass.
+const BOTH: &[(&str, Scenario)] = &[
+    (
+        "kinds::every_kind_and_alias_becomes_its_observations",
+        kinds::every_kind_and_alias_becomes_its_observations,
+    ),
+    ("kinds::digits_stay_as_they_came", kinds::digits_stay_as_they_came),
+    (
+        "values::what_a_value_can_be_decides_what_becomes_of_it",
+        values::what_a_value_can_be_decides_what_becomes_of_it,
+    ),
+    (
+        "clocks::a_wrong_clock_loses_nothing",
+        clocks::a_wrong_clock_loses_nothing,
+    ),
+    (
+        "messages::heartbeats_and_acknowledgements_are_no_readings",
+        messages::heartbeats_and_acknowledgements_are_no_readings,
+    ),
+    (
+        "letters::a_bad_item_does_not_stop_the_good_ones",
+        letters::a_bad_item_does_not_stop_the_good_ones,
+    ),
+    (
+        "api_calls::every_type_becomes_its_observations",
+        api_calls::every_type_becomes_its_observations,
+    ),
+    (
+        "api_calls::what_cannot_be_taken_is_refused_with_its_field",
+        api_calls::what_cannot_be_taken_is_refused_with_its_field,
+    ),
+    (
+        "door::what_is_no_message_is_refused",
+        door::what_is_no_message_is_refused,
+    ),
+    ("batches::all_or_nothing", batches::all_or_nothing),
+    (
+        "duplicates::the_first_receipt_wins",
+        duplicates::the_first_receipt_wins,
+    ),
+    (
+        "parked::released_by_themselves_once_the_registry_knows",
+        parked::released_by_themselves_once_the_registry_knows,
+    ),
+    ("parked::released_by_command", parked::released_by_command),
+    (
+        "operations::what_operators_look_at",
+        operations::what_operators_look_at,
+    ),
+    (
+        "operations::without_legacy_routing_the_books_still_balance",
+        operations::without_legacy_routing_the_books_still_balance,
+    ),
+    (
+        "restarts::a_restart_in_the_middle_loses_nothing",
+        restarts::a_restart_in_the_middle_loses_nothing,
+    ),
+    (
+        "restarts::a_crash_in_the_middle_loses_nothing",
+        restarts::a_crash_in_the_middle_loses_nothing,
+    ),
+    (
+        "kills::acknowledged_means_exactly_once_under_kill_9",
+        kills::acknowledged_means_exactly_once_under_kill_9,
+    ),
+];
+
+/// Those of one stack.
+const SINGLE: &[(&str, fn())] = &[
+    (
+        "demo::the_demonstration_balances_its_books",
+        demo::the_demonstration_balances_its_books,
+    ),
+    (
+        "configuration::a_wrong_setting_is_named",
+        configuration::a_wrong_setting_is_named,
+    ),
+    (
+        "configuration::a_damaged_file_is_refused_untouched",
+        configuration::a_damaged_file_is_refused_untouched,
+    ),
+    (
+        "configuration::a_newer_file_is_refused_untouched",
+        configuration::a_newer_file_is_refused_untouched,
+    ),
+    (
+        "configuration::a_data_folder_has_one_process",
+        configuration::a_data_folder_has_one_process,
+    ),
+    (
+        "mixed::a_broker_without_a_database",
+        mixed::a_broker_without_a_database,
+    ),
+    (
+        "mixed::a_database_without_a_broker",
+        mixed::a_database_without_a_broker,
+    ),
+    (
+        "outages::the_broker_goes_and_comes_back",
+        outages::the_broker_goes_and_comes_back,
+    ),
+    (
+        "outages::the_database_goes_and_comes_back",
+        outages::the_database_goes_and_comes_back,
+    ),
+    (
+        "outages::nothing_is_there_at_the_start",
+        outages::nothing_is_there_at_the_start,
+    ),
+    (
+        "two_parsers::share_the_partitions_and_hand_over",
+        two_parsers::share_the_partitions_and_hand_over,
+    ),
+    (
+        "stock_tools::read_and_decode_the_output_topics",
+        stock_tools::read_and_decode_the_output_topics,
+    ),
+];
+
+/// All scenarios.
+pub fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for (name, test) in SINGLE {
+        trials.push(crate::trial(name, *test));
+    }
+    for (stack, backend) in [("kafka", Backend::Kafka), ("embedded", Backend::Embedded)] {
+        for (name, scenario) in BOTH {
+            trials.push(Trial::test(format!("{stack}::{name}"), move || {
+                scenario(backend);
+                Ok(())
+            }));
+        }
+    }
+    trials
+}

@@ -1,0 +1,138 @@
+//! The broker or the database is away.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::Value;
+use stardust_scenarios::books::settled;
+use stardust_scenarios::http;
+use stardust_scenarios::load::{Load, kept};
+use stardust_scenarios::registry::Registry;
+use stardust_scenarios::servers::{self, Server};
+use stardust_scenarios::stack::{Backend, SERVICES, Stack};
+use stardust_scenarios::{wait, ward};
+
+const BEDS: u8 = 6;
+
+fn with(brokers: &str, mongodb: &str) -> Stack {
+    let mut stack = Stack::bare(Backend::Kafka);
+    stack.set("KAFKA_BROKERS", brokers);
+    stack.set("MONGODB_URI", mongodb);
+    stack
+}
+
+fn all_alive(stack: &mut Stack) {
+    for (name, service) in &mut stack.services {
+        assert_eq!(service.ended(), None, "{name} ended");
+        let live = http::once(service.address, "GET", "/health/live", &[], b"").expect("it answers");
+        assert_eq!(live.status, 200, "{name}: {}", live.text());
+    }
+}
+
+pub fn the_broker_goes_and_comes_back() {
+    let broker = Server::kafka();
+    let mut stack = with(broker.address(), &servers::mongodb());
+    stack.learn(&Registry::ward(BEDS));
+    stack.start();
+    let load = Load::start(stack.door(), 4, BEDS, u64::MAX, Duration::from_millis(60));
+    wait::until("messages are acknowledged", || (load.count() > 100).then_some(()));
+    broker.kill9();
+    let at_the_outage = load.count();
+    // message.timeout.ms is 5 s: then the answers come from the spool.
+    wait::until("answers go on while the broker is away", || {
+        (load.count() > at_the_outage + 50).then_some(())
+    });
+    all_alive(&mut stack);
+    let stats = stack.get("/admin/queue/stats").json();
+    assert_eq!(
+        (&stats["queue_size"], &stats["status"]),
+        (&Value::Null, &Value::from("unknown")),
+        "{stats}"
+    );
+    // The door is killed over its spool: what it acknowledged is on disk.
+    stack.kill9("ingest");
+    stack.start_one("ingest", &[]);
+    load.moved(stack.door());
+    let after_the_kill = load.count();
+    wait::until("a door that starts without a broker takes messages", || {
+        (load.count() > after_the_kill + 30).then_some(())
+    });
+    broker.again();
+    sleep(Duration::from_secs(1));
+    let acknowledged = load.stop();
+    assert!(
+        acknowledged.iter().any(|a| a.processing == "spooled"),
+        "nothing was spooled"
+    );
+    wait::until("the spool is forwarded", || {
+        let health = stack.get("/health").text();
+        (!health.contains("wait for the broker")).then_some(())
+    });
+    stack.wait_ready();
+    let stored = settled(&stack);
+    kept(&stack, &acknowledged, &stored);
+    assert_eq!(
+        stack.post(ward::heartbeat(1, ward::now())).json()["processing"],
+        "queued",
+        "back to normal"
+    );
+    all_alive(&mut stack);
+}
+
+pub fn the_database_goes_and_comes_back() {
+    let database = Server::mongo();
+    let mut stack = with(&servers::brokers(), database.address());
+    stack.learn(&Registry::ward(BEDS));
+    stack.start();
+    let load = Load::start(stack.door(), 4, BEDS, u64::MAX, Duration::from_millis(60));
+    wait::until("messages are acknowledged", || (load.count() > 100).then_some(()));
+    database.kill9();
+    let at_the_outage = load.count();
+    wait::until("the door goes on without the database", || {
+        (load.count() > at_the_outage + 100).then_some(())
+    });
+    sleep(Duration::from_secs(3));
+    all_alive(&mut stack);
+    let size = stack.get("/admin/queue/stats").json()["queue_size"].as_u64();
+    assert!(size.is_some_and(|s| s > 0), "the queue grows meanwhile: {size:?}");
+    database.again();
+    let acknowledged = load.stop();
+    let stored = settled(&stack);
+    kept(&stack, &acknowledged, &stored);
+    assert_eq!(stored.count("dead"), 0, "an outage makes no dead letters");
+    all_alive(&mut stack);
+}
+
+pub fn nothing_is_there_at_the_start() {
+    let (broker, database) = (Server::kafka(), Server::mongo());
+    let mut stack = with(broker.address(), database.address());
+    stack.learn(&Registry::ward(BEDS));
+    broker.kill9();
+    database.kill9();
+    for name in SERVICES {
+        stack.start_one(name, &[]);
+    }
+    let load = Load::start(stack.door(), 2, BEDS, 60, Duration::ZERO);
+    wait::until("gateways are heard from the first moment", || {
+        (load.count() == 60).then_some(())
+    });
+    all_alive(&mut stack);
+    let ready = http::once(
+        stack.services["fhir-parser"].address,
+        "GET",
+        "/health/ready",
+        &[],
+        b"",
+    )
+    .expect("it answers");
+    assert_eq!(ready.status, 503, "{}", ready.text());
+    let acknowledged = load.finish();
+    broker.again();
+    database.again();
+    stack.wait_ready();
+    wait::until("the spool is forwarded", || {
+        (!stack.get("/health").text().contains("wait for the broker")).then_some(())
+    });
+    let stored = settled(&stack);
+    kept(&stack, &acknowledged, &stored);
+}

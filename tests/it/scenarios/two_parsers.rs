@@ -1,0 +1,84 @@
+//! Two parsers share the partitions; one leaves and hands over.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use stardust_scenarios::books::settled;
+use stardust_scenarios::load::{Load, kept};
+use stardust_scenarios::registry::Registry;
+use stardust_scenarios::servers::kafka_tool;
+use stardust_scenarios::stack::{Backend, Stack};
+use stardust_scenarios::wait;
+
+const BEDS: u8 = 16;
+
+/// Host or client ids, by partition, as Kafka's own tool tells them.
+fn owners(stack: &Stack) -> Vec<(String, String)> {
+    let group = stack.setting("FHIR_QUEUE_NAME");
+    let brokers = stack.setting("KAFKA_BROKERS");
+    let text = kafka_tool(
+        "ConsumerGroupCommand",
+        &["--bootstrap-server", brokers, "--describe", "--group", group],
+    );
+    let mut lines = text.lines().filter(|l| !l.trim().is_empty());
+    let head: Vec<&str> = lines
+        .find(|l| l.contains("CONSUMER-ID"))
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let column = |name: &str| head.iter().position(|h| *h == name);
+    let (Some(partition), Some(consumer)) = (column("PARTITION"), column("CONSUMER-ID")) else {
+        return Vec::new();
+    };
+    lines
+        .map(|l| l.split_whitespace().collect::<Vec<_>>())
+        .filter(|l| l.len() == head.len() && l[consumer] != "-")
+        .map(|l| (l[partition].to_owned(), l[consumer].to_owned()))
+        .collect()
+}
+
+pub fn share_the_partitions_and_hand_over() {
+    let mut stack = Stack::new(Backend::Kafka);
+    stack.set("TOPIC_PARTITIONS", "8");
+    stack.set("FHIR_BATCH_SIZE", "20");
+    stack.learn(&Registry::ward(BEDS));
+    for name in ["ingest", "legacy-router", "audit-recorder"] {
+        stack.start_one(name, &[]);
+    }
+    stack.start_one("fhir-parser", &[("STARDUST_INSTANCE_ID", "parser-one")]);
+    stack.wait_ready();
+    let load = Load::start(stack.door(), 4, BEDS, u64::MAX, Duration::from_millis(10));
+    // Two members of one process, four partitions each.
+    let alone = wait::until("one parser has all partitions", || {
+        let all = owners(&stack);
+        let members: BTreeSet<String> = all.iter().map(|(_, c)| c.clone()).collect();
+        (all.len() == 8 && members.len() == 2).then_some(members)
+    });
+
+    let second = stack.launch("fhir-parser", &[("STARDUST_INSTANCE_ID", "parser-two")]);
+    let shared = wait::until("the second has its half", || {
+        let shared = owners(&stack);
+        let news = shared.iter().filter(|(_, c)| !alone.contains(c)).count();
+        (shared.len() == 8 && news == 4).then_some(shared)
+    });
+    assert_eq!(shared.len(), 8, "{shared:?}");
+
+    // The first leaves in good order; the second takes over.
+    let before = load.count();
+    stack.terminate("fhir-parser");
+    stack.services.insert("fhir-parser".to_owned(), second);
+    wait::until("the second has all partitions", || {
+        let all = owners(&stack);
+        (all.len() == 8 && all.iter().all(|(_, c)| !alone.contains(c))).then_some(())
+    });
+    wait::until("messages go on", || (load.count() > before + 100).then_some(()));
+    let acknowledged = load.stop();
+    let stored = settled(&stack);
+    kept(&stack, &acknowledged, &stored);
+    assert_eq!(
+        stored.count("duplicate") + stored.count("redelivered"),
+        0,
+        "{}",
+        stored.books
+    );
+}

@@ -1,0 +1,91 @@
+//! The database beside the program: puts registry documents there as the existing system does, and looks in.
+
+use mongodb::Client;
+use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use serde_json::Value;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::registry::Registry;
+
+/// A connection to the database.
+pub struct Database {
+    runtime: Runtime,
+    client: Client,
+}
+
+impl Database {
+    /// Connects.
+    pub fn connect(uri: &str) -> Self {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let client = runtime
+            .block_on(Client::with_uri_str(uri))
+            .expect("a connection string");
+        Self { runtime, client }
+    }
+
+    /// Makes the registry collections of a database what `registry` says. What stays is never absent meanwhile.
+    pub fn write_registry(&self, database: &str, registry: &Registry) {
+        self.runtime.block_on(async {
+            for (name, documents) in registry.collections() {
+                let collection = self.client.database(database).collection::<Document>(name);
+                let mut ids = Vec::new();
+                for document in documents {
+                    let Bson::Document(document) = bson(document) else {
+                        panic!("no document: {document}")
+                    };
+                    let id = document.get("_id").expect("an _id").clone();
+                    collection
+                        .replace_one(doc! {"_id": id.clone()}, document)
+                        .upsert(true)
+                        .await
+                        .expect("the database answers");
+                    ids.push(id);
+                }
+                collection
+                    .delete_many(doc! {"_id": {"$nin": ids}})
+                    .await
+                    .expect("the database answers");
+            }
+        });
+    }
+
+    /// The documents of a collection.
+    pub fn documents(&self, database: &str, collection: &str) -> Vec<Document> {
+        self.runtime.block_on(async {
+            let collection = self.client.database(database).collection::<Document>(collection);
+            let mut cursor = collection.find(doc! {}).await.expect("the database answers");
+            let mut found = Vec::new();
+            while cursor.advance().await.expect("the database answers") {
+                found.push(cursor.deserialize_current().expect("a document"));
+            }
+            found
+        })
+    }
+
+    /// Drops a database: the server is shared, its disk too.
+    pub fn drop_database(&self, database: &str) {
+        let _ = self
+            .runtime
+            .block_on(async { self.client.database(database).drop().await });
+    }
+}
+
+/// BSON of the Extended JSON that the registry uses.
+fn bson(value: &Value) -> Bson {
+    match value {
+        Value::Null => Bson::Null,
+        Value::Bool(b) => Bson::Boolean(*b),
+        Value::Number(n) => n
+            .as_i64()
+            .map_or_else(|| Bson::Double(n.as_f64().unwrap_or_default()), Bson::Int64),
+        Value::String(s) => Bson::String(s.clone()),
+        Value::Array(a) => Bson::Array(a.iter().map(bson).collect()),
+        Value::Object(o) => match o.get("$oid").and_then(Value::as_str) {
+            Some(hex) => Bson::ObjectId(ObjectId::parse_str(hex).expect("24 hex digits")),
+            None => Bson::Document(o.iter().map(|(k, v)| (k.clone(), bson(v))).collect()),
+        },
+    }
+}
