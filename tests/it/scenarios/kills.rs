@@ -13,15 +13,15 @@ use stardust_scenarios::ward;
 
 const BEDS: u8 = 12;
 
-/// `KILLS` says how many (20), `SEED` repeats the moments of an earlier run.
+/// `KILLS` says how many of each process (20), `SEED` repeats the moments of an earlier run.
 pub fn acknowledged_means_exactly_once_under_kill_9(backend: Backend) {
-    let kills = number("KILLS", 20);
     let seed = number("SEED", ward::now().unsigned_abs());
-    println!("    {kills} kills on {backend:?}, SEED={seed}");
     let mut moments = StdRng::seed_from_u64(seed);
     let mut stack = Stack::started(backend, &Registry::ward(BEDS));
     let load = Load::start(stack.door(), 6, BEDS, u64::MAX, Duration::from_millis(8));
     let names = stack.names();
+    let kills = number("KILLS", 20) * names.len() as u64;
+    println!("    {kills} kills on {backend:?}, SEED={seed}");
     for kill in 0..kills {
         sleep(Duration::from_millis(moments.random_range(50..900)));
         let name = names[kill as usize % names.len()];
