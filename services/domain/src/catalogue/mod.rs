@@ -3,8 +3,11 @@
 //! It is one file (`catalogue.json`), compiled in and replaceable as text. Loading checks it, and prepares the parts
 //! of a resource that never change, so that judging a reading copies them as they are.
 
+mod codes;
 mod compile;
 mod file;
+mod models;
+mod places;
 mod units;
 
 use std::collections::HashMap;
