@@ -65,11 +65,36 @@ impl Database {
         })
     }
 
+    /// Deletes a document by its id, text or ObjectId; how many were there.
+    pub fn delete(&self, database: &str, collection: &str, id: &str) -> u64 {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let gone = self
+            .runtime
+            .block_on(async { collection.delete_one(by_id(id)).await });
+        gone.expect("the database answers").deleted_count
+    }
+
+    /// Changes a document; how many were changed.
+    pub fn update(&self, database: &str, collection: &str, id: &str, change: Document) -> u64 {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let done = self
+            .runtime
+            .block_on(async { collection.update_one(by_id(id), change).await });
+        done.expect("the database answers").modified_count
+    }
+
     /// Drops a database: the server is shared, its disk too.
     pub fn drop_database(&self, database: &str) {
         let _ = self
             .runtime
             .block_on(async { self.client.database(database).drop().await });
+    }
+}
+
+fn by_id(id: &str) -> Document {
+    match ObjectId::parse_str(id) {
+        Ok(object) => doc! {"_id": object},
+        Err(_) => doc! {"_id": id},
     }
 }
 

@@ -108,6 +108,15 @@ impl Stack {
         self.folder().join("data")
     }
 
+    /// The data file: whatever its name, it is SQLite's.
+    pub fn data_file(&self) -> PathBuf {
+        let files = std::fs::read_dir(self.data())
+            .expect("the data folder")
+            .filter_map(|f| Some(f.ok()?.path()));
+        let mut ours = files.filter(|f| std::fs::read(f).is_ok_and(|b| b.starts_with(b"SQLite format 3\0")));
+        ours.next().expect("a SQLite file")
+    }
+
     /// The services that this deployment has.
     pub fn names(&self) -> Vec<&'static str> {
         match self.backend {

@@ -73,13 +73,8 @@ pub fn a_wrong_setting_is_named() {
 fn with_a_file() -> (Stack, std::path::PathBuf) {
     let stack = Stack::new(Backend::Embedded);
     stack.learn(&Registry::ward(1));
-    let files = std::fs::read_dir(stack.data())
-        .unwrap()
-        .map(|f| f.unwrap().path());
-    let file = files
-        .into_iter()
-        .find(|f| std::fs::read(f).unwrap().starts_with(b"SQLite format 3\0"));
-    (stack, file.expect("a SQLite file"))
+    let file = stack.data_file();
+    (stack, file)
 }
 
 fn refused_untouched(stack: &Stack, file: &std::path::Path) {

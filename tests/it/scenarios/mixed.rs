@@ -43,3 +43,10 @@ pub fn a_database_without_a_broker() {
     stack.set("MONGODB_URI", &servers::mongodb());
     runs(stack);
 }
+
+pub fn all_services_in_one_process_on_both() {
+    let mut stack = Stack::bare(Backend::Embedded);
+    stack.set("KAFKA_BROKERS", &servers::brokers());
+    stack.set("MONGODB_URI", &servers::mongodb());
+    runs(stack);
+}

@@ -7,6 +7,7 @@ mod configuration;
 mod demo;
 mod door;
 mod duplicates;
+mod faults;
 mod kills;
 mod kinds;
 mod letters;
@@ -71,6 +72,10 @@ const BOTH: &[(&str, Scenario)] = &[
     ),
     ("parked::released_by_command", parked::released_by_command),
     (
+        "faults::what_is_missing_or_changed_is_noticed",
+        faults::what_is_missing_or_changed_is_noticed,
+    ),
+    (
         "operations::what_operators_look_at",
         operations::what_operators_look_at,
     ),
@@ -121,6 +126,22 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "mixed::a_database_without_a_broker",
         mixed::a_database_without_a_broker,
+    ),
+    (
+        "mixed::all_services_in_one_process_on_both",
+        mixed::all_services_in_one_process_on_both,
+    ),
+    (
+        "outages::a_full_spool_is_said_and_loses_nothing",
+        outages::a_full_spool_is_said_and_loses_nothing,
+    ),
+    (
+        "stock_tools::schemas_of_a_registry_are_used",
+        stock_tools::schemas_of_a_registry_are_used,
+    ),
+    (
+        "stock_tools::letters_and_heartbeats_can_be_read",
+        stock_tools::letters_and_heartbeats_can_be_read,
     ),
     (
         "outages::the_broker_goes_and_comes_back",

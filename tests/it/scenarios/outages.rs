@@ -136,3 +136,51 @@ pub fn nothing_is_there_at_the_start() {
     let stored = settled(&stack);
     kept(&stack, &acknowledged, &stored);
 }
+
+pub fn a_full_spool_is_said_and_loses_nothing() {
+    let broker = Server::kafka();
+    let mut stack = with(broker.address(), &servers::mongodb());
+    stack.set("SPOOL_LIMIT_MB", "1");
+    stack.learn(&Registry::ward(BEDS));
+    stack.start();
+    // The way is known to work before the broker goes.
+    let mut receipts = vec![stack.accepted(ward::pressure(1, ward::now(), 120, 80, 60))];
+    broker.kill9();
+    let room = "x".repeat(300 << 10);
+    let refused = (1..20).find_map(|n| {
+        let body = ward::pressure(1, ward::now() - n, 120, 80, 60);
+        let answer =
+            stack.post(body.replace("\"device\":\"BP_BIOLIGTH\"", &format!("\"device\":\"{room}\"")));
+        if answer.status == 200 {
+            assert_eq!(answer.json()["processing"], "spooled");
+            receipts.push(answer.receipt());
+        }
+        (answer.status != 200).then_some(answer)
+    });
+    let refused = refused.expect("a megabyte holds no twenty messages of 300 kB");
+    assert_eq!(
+        (refused.status, &refused.json()["errors"][0]["error_code"]),
+        (503, &Value::from("SERVICE_UNAVAILABLE"))
+    );
+    assert!(
+        refused.headers["retry-after"].parse::<u32>().is_ok_and(|s| s > 0),
+        "{:?}",
+        refused.headers
+    );
+    broker.again();
+    wait::until("the spool is forwarded", || {
+        (!stack.get("/health").text().contains("wait for the broker")).then_some(())
+    });
+    stack.wait_ready();
+    let stored = settled(&stack);
+    stored.counts(&[
+        ("stored", receipts.len() as u64),
+        ("redelivered", stored.count("redelivered")),
+    ]);
+    for receipt in receipts {
+        assert!(
+            stored.audited(&receipt, Some(0), "created"),
+            "{receipt} was acknowledged"
+        );
+    }
+}
