@@ -1,0 +1,9 @@
+//! Shared parts of the load generator and the bare baselines: who sends, what is sent, what it cost.
+
+pub mod client;
+pub mod drive;
+pub mod latency;
+pub mod process;
+pub mod topics;
+pub mod verify;
+pub mod ward;
