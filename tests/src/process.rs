@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use crate::binary;
+use crate::http;
 use crate::wait;
 
 /// A running service.
@@ -99,6 +100,17 @@ impl Service {
             .and_then(|n| n.parse::<u64>().ok())
             .unwrap_or_default()
             * 1024
+    }
+
+    /// The sum of a metric over its labels; 0 where it is not there, or the process does not answer.
+    pub fn metric(&self, name: &str) -> f64 {
+        let answer = http::once(self.address, "GET", "/metrics", &[], b"");
+        let text = answer.map(|a| a.text()).unwrap_or_default();
+        let ours = text
+            .lines()
+            .filter(|l| l.starts_with(name) && l[name.len()..].starts_with(['{', ' ']));
+        ours.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
     }
 
     /// What it wrote.
