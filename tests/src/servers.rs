@@ -53,6 +53,11 @@ impl Server {
         tool(&self.script, "kill9", self.folder.path());
     }
 
+    /// Ends it in good order; the data stays.
+    pub fn stop(&self) {
+        tool(&self.script, "stop", self.folder.path());
+    }
+
     /// Starts it again on the same data and port.
     pub fn again(&self) {
         let address = tool(&self.script, "start", self.folder.path());

@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn times_are_written_in_the_zone_of_the_deployment() {
-        assert_eq!(local(1_836_900_001), "2028-03-17T08:40:01+07:00");
+        assert_eq!(local(1_836_900_001), "2028-03-17T17:00:01+07:00");
         assert_eq!(date(951_782_400), "2000-02-29");
     }
 }
