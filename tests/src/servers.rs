@@ -19,23 +19,26 @@ pub struct Server {
 }
 
 impl Server {
-    /// A broker of its own.
+    /// A broker of its own, to be killed: with the broker's own pace in ending the transactions of the dead.
     pub fn kafka() -> Self {
-        Self::start("kafka")
+        Self::start(
+            "kafka",
+            &["transaction.abort.timed.out.transaction.cleanup.interval.ms=10000"],
+        )
     }
 
     /// A database of its own.
     pub fn mongo() -> Self {
-        Self::start("mongo")
+        Self::start("mongo", &[])
     }
 
-    fn start(name: &str) -> Self {
+    fn start(name: &str, settings: &[&str]) -> Self {
         let script = script(name);
         let folder = tempfile::Builder::new()
             .prefix(&format!("stardust-{name}-"))
             .tempdir()
             .expect("a folder");
-        let address = tool(&script, "start", folder.path());
+        let address = tool(&script, "start", folder.path(), settings);
         Self {
             script,
             folder,
@@ -50,17 +53,12 @@ impl Server {
 
     /// Ends it as a crash would; the data stays.
     pub fn kill9(&self) {
-        tool(&self.script, "kill9", self.folder.path());
-    }
-
-    /// Ends it in good order; the data stays.
-    pub fn stop(&self) {
-        tool(&self.script, "stop", self.folder.path());
+        tool(&self.script, "kill9", self.folder.path(), &[]);
     }
 
     /// Starts it again on the same data and port.
     pub fn again(&self) {
-        let address = tool(&self.script, "start", self.folder.path());
+        let address = tool(&self.script, "start", self.folder.path(), &[]);
         assert_eq!(address, self.address, "the server came back elsewhere");
     }
 }
@@ -79,10 +77,11 @@ fn script(name: &str) -> PathBuf {
     repository().join("tests/stack").join(name)
 }
 
-fn tool(script: &Path, verb: &str, folder: &Path) -> String {
+fn tool(script: &Path, verb: &str, folder: &Path, settings: &[&str]) -> String {
     let done = Command::new(script)
         .arg(verb)
         .arg(folder)
+        .args(settings)
         .stderr(Stdio::inherit())
         .output()
         .unwrap_or_else(|e| panic!("{}: {e}", script.display()));
@@ -99,7 +98,7 @@ fn shared(name: &str, variable: &str, once: &OnceLock<String>) -> String {
         if let Some(given) = std::env::var(variable).ok().filter(|v| !v.is_empty()) {
             return given;
         }
-        let server = Server::start(name);
+        let server = Server::start(name, &[]);
         let address = server.address.clone();
         STARTED.lock().expect("no panic while it is held").push(server);
         address

@@ -86,8 +86,7 @@ pub fn the_database_goes_and_comes_back() {
     stack.start();
     let load = Load::start(stack.door(), 4, BEDS, u64::MAX, Duration::from_millis(60));
     wait::until("messages are acknowledged", || (load.count() > 100).then_some(()));
-    // In good order: the test server forgets what it confirmed of a `bulkWrite` with `j: true` when it is killed.
-    database.stop();
+    database.kill9();
     let at_the_outage = load.count();
     wait::until("the door goes on without the database", || {
         (load.count() > at_the_outage + 100).then_some(())
