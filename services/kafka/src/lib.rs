@@ -14,6 +14,7 @@ mod errors;
 mod kafka_log;
 mod member;
 mod offsets;
+mod polled;
 mod publisher;
 mod queries;
 mod reader;

@@ -8,7 +8,7 @@ use rdkafka::Message;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext};
 use stardust_pipeline::log::{Ack, LogError, NewRecord};
 use tokio::sync::oneshot;
 
@@ -16,6 +16,7 @@ use crate::blocking::locked;
 use crate::config::KafkaConfig;
 use crate::context::{log_error, log_line};
 use crate::errors::{from_code, from_kafka};
+use crate::polled::Polled;
 
 type Answer = Result<Ack, LogError>;
 
@@ -26,7 +27,7 @@ const ROOM_CHECK: Duration = Duration::from_millis(5);
 
 /// Publishes records and tells when each is durable.
 pub(crate) struct Publisher {
-    producer: ThreadedProducer<Deliveries>,
+    producer: Polled<Deliveries>,
     queue_wait: Duration,
     instance: Arc<str>,
 }
@@ -37,10 +38,7 @@ impl Publisher {
         let context = Deliveries {
             instance: Arc::clone(&instance),
         };
-        let producer = config
-            .publisher()
-            .create_with_context(context)
-            .map_err(|error| from_kafka(&error, "", &instance))?;
+        let producer = Polled::open(&config.publisher(), context, &instance)?;
         Ok(Self {
             producer,
             queue_wait: config.queue_wait,

@@ -7,7 +7,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
-use rdkafka::producer::{BaseRecord, Producer, ProducerContext, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
 use stardust_pipeline::log::{LogError, NewRecord};
 
@@ -15,6 +15,7 @@ use crate::blocking::locked;
 use crate::config::KafkaConfig;
 use crate::context::{log_error, log_line};
 use crate::errors::{from_kafka, is_fence};
+use crate::polled::Polled;
 
 /// One blocking call of librdkafka.
 const SLICE: Duration = Duration::from_millis(1_000);
@@ -42,7 +43,7 @@ pub(crate) trait Turn {
 
 /// The producer, with at most one transaction open.
 pub(crate) struct Transactions {
-    producer: ThreadedProducer<Reports>,
+    producer: Polled<Reports>,
     instance: String,
     timeout: Duration,
 }
@@ -58,9 +59,7 @@ impl Transactions {
         let settings = config.transactional(group, worker);
         let timeout = transaction_timeout(&settings);
         let id = config.transactional_id(group, worker);
-        let producer: ThreadedProducer<Reports> = settings
-            .create_with_context(Reports)
-            .map_err(|error| from_kafka(&error, "", &id))?;
+        let producer = Polled::open(&settings, Reports, &id)?;
         let this = Self {
             producer,
             instance: id,
