@@ -1,6 +1,6 @@
 //! Settle: what became of each reading, from the verdict and from who won in the store.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use stardust_domain::outcome::Source;
 use stardust_domain::reading::{Reading, Verdict};
@@ -89,7 +89,7 @@ impl Stored {
     }
 
     /// Records of this batch whose documents were there before the insert.
-    pub(crate) fn own(&self, messages: &[Message]) -> HashSet<(String, i32, i64)> {
+    pub(crate) fn own(&self, messages: &[Message]) -> BTreeSet<(String, i32, i64)> {
         let ours: HashSet<(&str, i32, i64)> = messages
             .iter()
             .map(|m| (m.topic.as_str(), m.partition, m.offset))

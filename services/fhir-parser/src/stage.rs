@@ -1,6 +1,6 @@
 //! The parser's unit of work.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use stardust_domain::reading::Verdict;
@@ -65,7 +65,7 @@ impl<S: Store> Parser<S> {
         &mut self,
         messages: &[Message],
     ) -> Result<HashMap<Position, Vec<ObservationDocument>>, StoreError> {
-        let mut spans: HashMap<(&str, i32), (i64, i64)> = HashMap::new();
+        let mut spans: BTreeMap<(&str, i32), (i64, i64)> = BTreeMap::new();
         for m in messages {
             let span = spans
                 .entry((&m.topic, m.partition))

@@ -5,7 +5,34 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use stardust_domain::time::Timestamp;
 use uuid::{Builder, Uuid};
 
-/// Now.
+/// Where receipts get their time and their chance from.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Now.
+    pub now: fn() -> Timestamp,
+    /// The random part of an id.
+    pub random: fn() -> [u8; 10],
+}
+
+impl Default for Clock {
+    /// The time of day, and the thread's own generator: no system call a request.
+    fn default() -> Self {
+        Self {
+            now,
+            random: rand::random,
+        }
+    }
+}
+
+impl Clock {
+    /// A new UUIDv7 of this moment.
+    pub(crate) fn id(&self, at: Timestamp) -> Uuid {
+        let millis = u64::try_from(at.millis()).unwrap_or(0);
+        Builder::from_unix_timestamp_millis(millis, &(self.random)()).into_uuid()
+    }
+}
+
+/// The time of day.
 pub(crate) fn now() -> Timestamp {
     let micros = match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => i64::try_from(since.as_micros()).unwrap_or(i64::MAX),
@@ -14,10 +41,9 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_micros(micros)
 }
 
-/// A new UUIDv7 of this moment. The random part comes from the thread's own generator: no system call a request.
+/// A new UUIDv7 of this moment.
 pub(crate) fn new_id(at: Timestamp) -> Uuid {
-    let millis = u64::try_from(at.millis()).unwrap_or(0);
-    Builder::from_unix_timestamp_millis(millis, &rand::random::<[u8; 10]>()).into_uuid()
+    Clock::default().id(at)
 }
 
 /// The moment as envelopes carry it.

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::topics::Topics;
+
+use crate::clock::Clock;
 
 /// How the door treats records.
 #[derive(Debug, Clone)]
@@ -22,6 +25,10 @@ pub struct DoorConfig {
     pub body_memory: usize,
     /// What 503 tells the client to wait.
     pub retry_after: Duration,
+    /// Time and chance of the receipts.
+    pub clock: Clock,
+    /// The waits of the forwarder while the log is away.
+    pub backoff: Backoff,
 }
 
 impl Default for DoorConfig {
@@ -34,6 +41,8 @@ impl Default for DoorConfig {
             publish_records: 500,
             body_memory: 32 << 20,
             retry_after: Duration::from_secs(5),
+            clock: Clock::default(),
+            backoff: Backoff::default(),
         }
     }
 }

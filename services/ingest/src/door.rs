@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::log::{Log, LogError};
 use stardust_pipeline::spool::{Spool, SpoolError};
 use stardust_wire::Wire;
@@ -24,8 +23,8 @@ use crate::metrics::Metrics;
 use crate::registry::RegistryView;
 use crate::rules::Rules;
 
-/// Bodies from this size on are read off the async threads.
-const LARGE: usize = 128 << 10;
+/// Bodies from this size on (those of a batch together) are read off the async threads.
+pub(crate) const LARGE: usize = 128 << 10;
 
 /// The door cannot open.
 #[derive(Debug, thiserror::Error)]
@@ -175,7 +174,7 @@ impl<M: Rules> Door<M> {
                 metrics: metrics.clone(),
                 confirm_within: config.confirm_within,
                 failed,
-                backoff: Backoff::default(),
+                backoff: config.backoff.clone(),
             };
             tasks.spawn(forwarder.run(stopping));
         }

@@ -1,6 +1,6 @@
 //! The forwarder: sends what the spool holds, in order, once the log takes it again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +70,7 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
                 }
                 Ok(Round::Empty) => {
                     tokio::select! {
+                        biased;
                         () = self.backlog.appended() => {}
                         () = sleep(IDLE) => {}
                         () = stopped(&mut stop) => {}
@@ -85,8 +86,9 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
                 }
             };
             tokio::select! {
-                () = sleep(wait) => {}
+                biased;
                 () = stopped(&mut stop) => {}
+                () = sleep(wait) => {}
             }
         }
     }
@@ -147,7 +149,7 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
         let records = batch.iter().map(|(_, spooled)| spooled.record.clone()).collect();
         let results = publish(&self.log, records, self.confirm_within).await;
         let mut gone: Vec<(i32, i64)> = Vec::new();
-        let mut late: HashSet<i32> = HashSet::new();
+        let mut late: BTreeSet<i32> = BTreeSet::new();
         for ((partition, spooled), result) in batch.into_iter().zip(results) {
             let error = match result {
                 Ok(_) => {

@@ -15,9 +15,8 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::clock;
 use crate::config::DoorConfig;
-use crate::door::{Message, Taken};
+use crate::door::{LARGE, Message, Taken};
 use crate::fault::Fault;
 use crate::lane::{Job, Processing, Trouble};
 use crate::metrics::Metrics;
@@ -48,7 +47,7 @@ pub(crate) struct Intake<M> {
 impl<M: Rules> Intake<M> {
     /// The whole judgement of a message: pure computation.
     pub(crate) fn judge(&self, message: Message) -> Result<Ready, Fault> {
-        let now = clock::now();
+        let now = (self.config.clock.now)();
         let admission = self
             .rules
             .admit(&message.body, now, message.backfill)
@@ -67,7 +66,7 @@ impl<M: Rules> Intake<M> {
     }
 
     fn record(&self, message: Message, admission: Admission, now: Timestamp) -> Result<Ready, Fault> {
-        let receipt_id = clock::new_id(now);
+        let receipt_id = self.config.clock.id(now);
         let gateway = admission.gateway.to_string();
         let key = Bytes::copy_from_slice(gateway.as_bytes());
         let source = if message.backfill {
@@ -137,14 +136,15 @@ impl<M: Rules> Intake<M> {
         messages: Vec<Message>,
         weight: Weight,
     ) -> Result<Vec<Taken>, Vec<(Option<usize>, Fault)>> {
+        let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
         let judge = Arc::clone(&self);
-        let judged = spawn_blocking(move || {
-            messages
-                .into_iter()
-                .map(|message| judge.judge(message))
-                .collect::<Vec<_>>()
-        });
-        let judged = judged.await.map_err(|_| vec![(None, Fault::internal())])?;
+        let all = move || -> Vec<_> { messages.into_iter().map(|message| judge.judge(message)).collect() };
+        let judged = if bytes < LARGE {
+            all()
+        } else {
+            let judged = spawn_blocking(all).await;
+            judged.map_err(|_| vec![(None, Fault::internal())])?
+        };
         let mut ready = Vec::with_capacity(judged.len());
         let mut faults = Vec::new();
         for (index, judged) in judged.into_iter().enumerate() {

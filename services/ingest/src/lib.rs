@@ -36,6 +36,7 @@ mod spoolless;
 mod stop;
 mod views;
 
+pub use clock::Clock;
 pub use config::{DoorConfig, HttpConfig};
 pub use door::{Door, DoorError, Message, Running, Taken};
 pub use fault::{Code, Fault};

@@ -23,6 +23,7 @@ where
             let now = feed.borrow_and_update().clone();
             sender.send_replace(Some(now));
             tokio::select! {
+                biased;
                 changed = feed.changed() => if changed.is_err() { return },
                 () = sender.closed() => return,
             }

@@ -8,6 +8,7 @@ pub struct Backoff {
     first: Duration,
     most: Duration,
     tries: u32,
+    draw: fn() -> f64,
 }
 
 impl Backoff {
@@ -18,7 +19,14 @@ impl Backoff {
             first,
             most,
             tries: 0,
+            draw: rand::random::<f64>,
         }
+    }
+
+    /// The same bounds with waits drawn by `draw`: evenly from 0 to below 1.
+    #[must_use]
+    pub const fn drawn_by(self, draw: fn() -> f64) -> Self {
+        Self { draw, ..self }
     }
 
     /// How often it has been asked.
@@ -34,7 +42,7 @@ impl Backoff {
             .saturating_mul(1_u32 << self.tries.min(20))
             .min(self.most);
         self.tries = self.tries.saturating_add(1);
-        bound.mul_f64(rand::random::<f64>())
+        bound.mul_f64((self.draw)())
     }
 }
 
@@ -56,5 +64,12 @@ mod tests {
             assert!(backoff.next_wait() <= bound);
         }
         assert_eq!(backoff.tries(), 200);
+    }
+
+    #[test]
+    fn a_wait_is_drawn_by_what_was_handed_in() {
+        let mut backoff = Backoff::new(Duration::from_millis(10), Duration::from_millis(80)).drawn_by(|| 0.5);
+        assert_eq!(backoff.next_wait(), Duration::from_millis(5));
+        assert_eq!(backoff.next_wait(), Duration::from_millis(10));
     }
 }

@@ -21,13 +21,14 @@ pub async fn load<S: Store>(store: &S) -> Result<Arc<Registry>, StoreError> {
     Ok(Arc::new(registry))
 }
 
-/// Reads the registry (waiting for the store as long as it takes), then again every `every`. None once told to stop.
+/// Reads the registry (waiting for the store as long as it takes, by `backoff`), then again every `every`. None once
+/// told to stop.
 pub async fn start<S: Store>(
     store: S,
     every: Duration,
+    mut backoff: Backoff,
     mut shutdown: watch::Receiver<bool>,
 ) -> Option<watch::Receiver<Arc<Registry>>> {
-    let mut backoff = Backoff::default();
     let first = loop {
         match load(&store).await {
             Ok(registry) => break registry,
@@ -36,8 +37,9 @@ pub async fn start<S: Store>(
                     tracing::warn!("waiting for the registry: {e}");
                 }
                 tokio::select! {
-                    () = sleep(backoff.next_wait()) => {}
+                    biased;
                     () = stopped(&mut shutdown) => return None,
+                    () = sleep(backoff.next_wait()) => {}
                 }
             }
         }
@@ -46,9 +48,10 @@ pub async fn start<S: Store>(
     tokio::spawn(async move {
         loop {
             tokio::select! {
-                () = sleep(every) => {}
+                biased;
                 () = stopped(&mut shutdown) => return,
                 () = sender.closed() => return,
+                () = sleep(every) => {}
             }
             match load(&store).await {
                 Ok(registry) => {

@@ -84,6 +84,8 @@ pub struct WorkerConfig {
     pub budget: Budget,
     /// How long the batch at hand may take once the service is told to stop.
     pub drain: Duration,
+    /// The waits of an outage.
+    pub backoff: Backoff,
 }
 
 /// Runs one group member until `shutdown` turns true.
@@ -105,7 +107,7 @@ pub async fn run<L: Log, S: Stage>(
     let Some(mut member) = join(&log, &config, &mut shutdown, &pulse).await.map_err(fail)? else {
         return Ok(());
     };
-    let mut backoff = Backoff::default();
+    let mut backoff = config.backoff.clone();
     let mut assignment = Vec::new();
     while !*shutdown.borrow() {
         let next = tokio::select! {
@@ -130,7 +132,7 @@ pub async fn run<L: Log, S: Stage>(
         }
         if batch.is_empty() {
             pulse.runs();
-            backoff = Backoff::default();
+            backoff = config.backoff.clone();
             continue;
         }
         let done = unit(&mut member, &mut stage, &batch, &config, &mut shutdown, &pulse).await?;
@@ -139,7 +141,7 @@ pub async fn run<L: Log, S: Stage>(
                 stage.committed();
                 pulse.runs();
                 pulse.progressed();
-                backoff = Backoff::default();
+                backoff = config.backoff.clone();
             }
             Unit::Again => {
                 stage.reset();
@@ -219,9 +221,11 @@ async fn work<S: Stage>(
     shutdown: &mut watch::Receiver<bool>,
     pulse: &Pulse,
 ) -> Result<Option<Vec<NewRecord>>, WorkerError> {
-    let mut backoff = Backoff::default();
+    let mut backoff = config.backoff.clone();
     loop {
         let tried = tokio::select! {
+            // What is done is done, even where the time is over.
+            biased;
             tried = stage.work(batch) => tried,
             () = drained(shutdown.clone(), config.drain) => return Ok(None),
         };
@@ -250,7 +254,7 @@ async fn join<L: Log>(
     shutdown: &mut watch::Receiver<bool>,
     pulse: &Pulse,
 ) -> Result<Option<L::Member>, LogError> {
-    let mut backoff = Backoff::default();
+    let mut backoff = config.backoff.clone();
     while !*shutdown.borrow() {
         match log.join(&config.group, &config.topics, config.worker).await {
             Ok(member) => return Ok(Some(member)),
@@ -278,7 +282,8 @@ async fn drained(mut shutdown: watch::Receiver<bool>, drain: Duration) {
 async fn pause(backoff: &mut Backoff, shutdown: &mut watch::Receiver<bool>) {
     let wait = backoff.next_wait();
     tokio::select! {
-        () = sleep(wait) => {}
+        biased;
         () = stopped(shutdown) => {}
+        () = sleep(wait) => {}
     }
 }

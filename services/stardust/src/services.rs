@@ -101,6 +101,7 @@ impl Process {
         let registry = stardust_ingest::follow(registry_feed::start(
             ports.store.clone(),
             settings.registry_refresh,
+            Backoff::default(),
             stopping.clone(),
         ));
         workers.spawn(prepare(ports.clone(), stopping.clone()));
@@ -316,6 +317,7 @@ fn spawn_workers<S: Stage>(
                 wait: Duration::from_millis(500),
             },
             drain: DRAIN,
+            backoff: Backoff::default(),
         };
         let run = worker::run(
             ports.log.clone(),
