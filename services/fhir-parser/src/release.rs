@@ -1,6 +1,7 @@
 //! Release: parked readings go back into the raw topic once the registry knows their device.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use stardust_domain::ids::Mac;
@@ -9,7 +10,10 @@ use stardust_domain::reading::{Envelope, Verdict};
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{Log, LogError, NewRecord};
 use stardust_pipeline::store::{Letter, LetterState, Shelf, Store, StoreError};
+use stardust_pipeline::worker::stopped;
 use stardust_wire::{RawRecord, Subject, WireError};
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::Rules;
 
@@ -91,6 +95,31 @@ fn source_of(raw: &RawRecord) -> Source {
 }
 
 impl<L: Log, S: Store> Releaser<L, S> {
+    /// Releases what the registry can place by then, every `every` until told to stop.
+    pub async fn watch(self, every: Duration, mut stopping: watch::Receiver<bool>) {
+        // What a process before this one marked and may not have sent is taken up once.
+        let mut unfinished = true;
+        loop {
+            match self.run(&Filter::default(), unfinished, false).await {
+                Ok(done) => {
+                    unfinished &= done.busy;
+                    if done.released > 0 {
+                        tracing::info!(
+                            released = done.released,
+                            "parked readings went back to the raw topic"
+                        );
+                    }
+                }
+                Err(e) => tracing::warn!("parked readings could not be released: {e}"),
+            }
+            tokio::select! {
+                biased;
+                () = stopped(&mut stopping) => return,
+                () = sleep(every) => {}
+            }
+        }
+    }
+
     /// Releases the parked readings that pass the filter and that the registry can place now. `unfinished` also takes
     /// those that a process marked and may not have sent: sending again is safe by the ids.
     ///

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use stardust_audit_recorder::Recorder;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
-use stardust_fhir_parser::{Filter, Parser, Releaser, Rules, statistics};
+use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
 use stardust_ingest::{Door, DoorConfig, HttpConfig};
 use stardust_legacy_router::Router;
 use stardust_pipeline::backoff::Backoff;
@@ -380,7 +380,11 @@ async fn parse(mut p: Parse) -> Ended {
         rules,
         holder: format!("{}/{}", p.settings.instance, std::process::id()),
     };
-    tasks.spawn(release(releaser, p.settings.registry_refresh, p.stopping.clone()));
+    let release = releaser.watch(p.settings.registry_refresh, p.stopping.clone());
+    tasks.spawn(async move {
+        release.await;
+        Ok(())
+    });
     while let Some(ended) = tasks.join_next().await {
         flat(ended)?;
     }
@@ -429,34 +433,6 @@ async fn report(
         }
         if ending {
             return Ok(());
-        }
-    }
-}
-
-/// Sends parked readings back after each refresh of the registry.
-async fn release<L: Log, S: Store>(
-    releaser: Releaser<L, S>,
-    every: Duration,
-    mut stopping: watch::Receiver<bool>,
-) -> Ended {
-    // What a process before this one marked and may not have sent is taken up once.
-    let mut unfinished = true;
-    loop {
-        match releaser.run(&Filter::default(), unfinished, false).await {
-            Ok(done) => {
-                unfinished &= done.busy;
-                if done.released > 0 {
-                    tracing::info!(
-                        released = done.released,
-                        "parked readings went back to the raw topic"
-                    );
-                }
-            }
-            Err(e) => tracing::warn!("parked readings could not be released: {e}"),
-        }
-        tokio::select! {
-            () = sleep(every) => {}
-            () = stopped(&mut stopping) => return Ok(()),
         }
     }
 }
