@@ -116,9 +116,14 @@ impl<S: Store> Parser<S> {
     ) -> Result<Stored, StoreError> {
         let documents = settle::documents(messages, recalled, &self.rules);
         let mut stored = Stored::default();
-        if !documents.is_empty() {
-            let won = self.store.insert_observations(&documents).await?;
-            stored.add(documents, won);
+        // An insert that breaks off leaves any part of its documents. The main one of each reading goes last, once the
+        // others are durable: where it is recalled, its reading is complete.
+        let (mains, others): (Vec<_>, Vec<_>) = documents.into_iter().partition(|d| d.main);
+        for documents in [others, mains] {
+            if !documents.is_empty() {
+                let won = self.store.insert_observations(&documents).await?;
+                stored.add(documents, won);
+            }
         }
         // A reading that waits may have been stored meanwhile from another copy of the same receipt.
         let waiting: Vec<_> = messages

@@ -324,7 +324,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         to: i64,
     ) -> impl Future<Output = Result<Vec<ObservationDocument>, StoreError>> + Send;
 
-    /// Inserts Observations if absent; one answer each, in order. The ids of one call differ.
+    /// Inserts Observations if absent; one answer each, in order. The ids of one call differ. Where the call breaks off,
+    /// any part of them may be stored.
     fn insert_observations(
         &self,
         documents: &[ObservationDocument],
