@@ -81,6 +81,15 @@ CREATE TABLE registry (kind TEXT NOT NULL, place INTEGER NOT NULL, document TEXT
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 ";
 
+/// Tables that came after the first files of format 1: made where they are missing. A program that does not know them
+/// leaves them alone.
+pub(crate) const ADDED: &str = "
+CREATE TABLE IF NOT EXISTS audit_heads (chain INTEGER PRIMARY KEY, seq INTEGER NOT NULL, hash TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS audit_checkpoints (
+    mark TEXT NOT NULL, chain INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL, at_us INTEGER NOT NULL,
+    key_id TEXT NOT NULL, signature TEXT NOT NULL, PRIMARY KEY (mark, chain, seq)) WITHOUT ROWID;
+";
+
 /// Waits for another process in short naps: it may leave the lock only for an instant.
 fn nap(tries: i32) -> bool {
     std::thread::sleep(Duration::from_millis(1));
@@ -99,6 +108,7 @@ pub(crate) fn writing(path: &Path) -> rusqlite::Result<Connection> {
         "PRAGMA synchronous = FULL; PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;",
     )?;
+    conn.execute_batch(ADDED)?;
     conn.set_prepared_statement_cache_capacity(128);
     Ok(conn)
 }

@@ -5,11 +5,12 @@ use stardust_pipeline::store::{ChainHead, ChainedEvent, StoreError};
 use uuid::Uuid;
 
 use crate::connect::{MongoStore, bounded, bounded_raw};
-use crate::error::{is_duplicate, of_driver};
+use crate::error::{is_duplicate, of_driver, unusable};
 use crate::fields::Fields;
 use crate::names::{AUDIT, FHIR_VERSION, SOURCE_SYSTEM};
-use crate::observations::{resource_of, resource_to_bson};
+use crate::observations::resource_to_bson;
 use crate::writer::Writer;
+use crate::{json, text};
 
 fn to_bson(event: &ChainedEvent) -> Result<RawDocumentBuf, StoreError> {
     let id = event.id.to_string();
@@ -35,11 +36,33 @@ fn to_bson(event: &ChainedEvent) -> Result<RawDocumentBuf, StoreError> {
     fields.finish()
 }
 
+/// The content that readers of the database see, in the spelling that was recorded where it is the same.
+fn content(fields: Fields<'_>) -> Result<String, StoreError> {
+    let data = fields.document("resource_data")?.0;
+    if let Some(spelled) = fields.owned_if("resource_text")? {
+        let mut again = Writer::with_capacity(spelled.len() * 5 / 4);
+        let written = json::resource(&mut again, "resource_data", &spelled).is_ok();
+        let again = again.finish()?;
+        if written
+            && again
+                .get_document("resource_data")
+                .is_ok_and(|d| d.as_bytes() == data.as_bytes())
+        {
+            return Ok(spelled);
+        }
+    }
+    text::resource(data)
+}
+
 fn from_bson(document: &RawDocumentBuf) -> Result<ChainedEvent, StoreError> {
     let fields = Fields(document);
+    if fields.boolean("is_deleted")? {
+        let id = fields.text("_id")?;
+        return Err(unusable(format!("the audit event {id} is marked as deleted")));
+    }
     Ok(ChainedEvent {
         id: fields.parsed("_id")?,
-        resource: resource_of(fields)?,
+        resource: content(fields)?,
         outcome: fields.owned("outcome")?,
         receipt_id: fields.owned("receipt_id")?,
         patient: fields.parsed_if("patient_id")?,
@@ -69,7 +92,9 @@ impl MongoStore {
         let found = self
             .find(AUDIT, doc! {"chain": chain}, doc! {"seq": 1, "hash": 1}, order, 1)
             .await?;
-        found
+        // After the events: a cut is noted before the events go, so one of the two is seen.
+        let cut = self.last_cut(chain).await?;
+        let event = found
             .first()
             .map(|document| {
                 Ok(ChainHead {
@@ -77,7 +102,8 @@ impl MongoStore {
                     hash: Fields(document).owned("hash")?,
                 })
             })
-            .transpose()
+            .transpose()?;
+        Ok(event.into_iter().chain(cut).max_by_key(|head| head.seq))
     }
 
     /// Inserts in order, so that a chain never has a gap: what comes after a failure is not written.

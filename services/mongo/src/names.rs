@@ -4,6 +4,10 @@
 pub(crate) const OBSERVATIONS: &str = "fhir_observations";
 /// FHIR AuditEvents with their places in the hash chains.
 pub(crate) const AUDIT: &str = "fhir_audit_events";
+/// How far the audit chains have come.
+pub(crate) const HEADS: &str = "stardust_audit_heads";
+/// Signed places of the audit chains.
+pub(crate) const CHECKPOINTS: &str = "stardust_audit_checkpoints";
 /// Dead letters.
 pub(crate) const DEAD: &str = "stardust_dead";
 /// Parked readings.

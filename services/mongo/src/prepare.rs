@@ -6,7 +6,7 @@ use mongodb::options::IndexOptions;
 use stardust_pipeline::store::StoreError;
 
 use crate::connect::{MongoStore, bounded};
-use crate::names::{AUDIT, DEAD, OBSERVATIONS, PARKED};
+use crate::names::{AUDIT, CHECKPOINTS, DEAD, OBSERVATIONS, PARKED};
 
 fn index(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).build()
@@ -43,6 +43,7 @@ impl MongoStore {
         for (collection, indexes) in [
             (OBSERVATIONS, observations),
             (AUDIT, audit),
+            (CHECKPOINTS, vec![index(doc! {"mark": 1, "chain": 1, "seq": 1})]),
             (DEAD, letters()),
             (PARKED, letters()),
         ] {

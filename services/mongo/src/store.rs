@@ -1,8 +1,8 @@
 //! The port.
 
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Export, LegacyDocument, Letter, LetterState, ObservationDocument, Page,
-    ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
 };
 use uuid::Uuid;
 
@@ -103,6 +103,32 @@ impl Store for MongoStore {
 
     async fn chain_from(&self, chain: i32, seq: i64, most: usize) -> Result<Vec<ChainedEvent>, StoreError> {
         self.read_chain(chain, seq, most).await
+    }
+
+    async fn note_heads(&self, heads: &[(i32, ChainHead)]) -> Result<(), StoreError> {
+        self.put_heads(heads).await
+    }
+
+    async fn noted_heads(&self) -> Result<Vec<(i32, ChainHead)>, StoreError> {
+        self.read_heads().await
+    }
+
+    async fn put_checkpoints(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+        self.keep_checkpoints(checkpoints).await
+    }
+
+    async fn checkpoints(
+        &self,
+        mark: Mark,
+        chain: i32,
+        seq: i64,
+        most: usize,
+    ) -> Result<Vec<Checkpoint>, StoreError> {
+        self.read_checkpoints(mark, chain, seq, most).await
+    }
+
+    async fn remove_cut(&self, chain: i32, most: usize) -> Result<u64, StoreError> {
+        self.delete_cut(chain, most).await
     }
 
     async fn registry(&self) -> Result<RegistryDocuments, StoreError> {

@@ -217,6 +217,51 @@ pub struct ChainHead {
     pub hash: String,
 }
 
+/// What a signature of a chain says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Mark {
+    /// The chain had come so far.
+    Head,
+    /// Everything up to here was removed on purpose: the chain is walked from here on.
+    Cut,
+}
+
+impl Mark {
+    /// The stable label.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Cut => "cut",
+        }
+    }
+
+    /// The mark with this label.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        [Self::Head, Self::Cut].into_iter().find(|m| m.label() == label)
+    }
+}
+
+/// A signed place of a chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// What the signature says.
+    pub mark: Mark,
+    /// The chain.
+    pub chain: i32,
+    /// The place of the event.
+    pub seq: i64,
+    /// The hash of the event.
+    pub hash: String,
+    /// When the chain had come so far, by the clock of the signer.
+    pub at: Timestamp,
+    /// Which key.
+    pub key_id: String,
+    /// The signature in lower hex.
+    pub signature: String,
+}
+
 /// What is stored of one receipt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReceiptDocuments {
@@ -400,7 +445,7 @@ pub trait Store: Clone + Send + Sync + 'static {
         receipt_id: &str,
     ) -> impl Future<Output = Result<ReceiptDocuments, StoreError>> + Send;
 
-    /// The last event of a chain.
+    /// The last event of a chain; where it was cut to the last, the cut.
     fn chain_head(&self, chain: i32) -> impl Future<Output = Result<Option<ChainHead>, StoreError>> + Send;
 
     /// Appends events to a chain, in order. [`StoreError::Conflict`] where a place is taken: read the head again.
@@ -416,6 +461,31 @@ pub trait Store: Clone + Send + Sync + 'static {
         seq: i64,
         most: usize,
     ) -> impl Future<Output = Result<Vec<ChainedEvent>, StoreError>> + Send;
+
+    /// Notes how far chains have come, so that the loss of their last events shows. A note only ever goes forward.
+    fn note_heads(&self, heads: &[(i32, ChainHead)]) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// How far the chains were noted to have come, in the order of the chains.
+    fn noted_heads(&self) -> impl Future<Output = Result<Vec<(i32, ChainHead)>, StoreError>> + Send;
+
+    /// Keeps signed places: for each mark, chain and place the first.
+    fn put_checkpoints(
+        &self,
+        checkpoints: &[Checkpoint],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Signed places of a chain from a place on, in order.
+    fn checkpoints(
+        &self,
+        mark: Mark,
+        chain: i32,
+        seq: i64,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<Checkpoint>, StoreError>> + Send;
+
+    /// Removes events of a chain up to its last cut, the first first, at most so many; says how many there were. With
+    /// the last of them go the signed places before the cut. Does nothing to a chain that was never cut.
+    fn remove_cut(&self, chain: i32, most: usize) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Every registry document.
     fn registry(&self) -> impl Future<Output = Result<RegistryDocuments, StoreError>> + Send;

@@ -8,8 +8,8 @@ use stardust_pipeline::log::{
     TopicState,
 };
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Export, LegacyDocument, Letter, LetterState, ObservationDocument, Page,
-    ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
 };
 use uuid::Uuid;
 
@@ -339,6 +339,47 @@ impl Store for AnyStore {
         match self {
             Self::Mongo(store) => store.chain_from(chain, seq, most).await,
             Self::Embedded(store) => store.chain_from(chain, seq, most).await,
+        }
+    }
+
+    async fn note_heads(&self, heads: &[(i32, ChainHead)]) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.note_heads(heads).await,
+            Self::Embedded(store) => store.note_heads(heads).await,
+        }
+    }
+
+    async fn noted_heads(&self) -> Result<Vec<(i32, ChainHead)>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.noted_heads().await,
+            Self::Embedded(store) => store.noted_heads().await,
+        }
+    }
+
+    async fn put_checkpoints(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.put_checkpoints(checkpoints).await,
+            Self::Embedded(store) => store.put_checkpoints(checkpoints).await,
+        }
+    }
+
+    async fn checkpoints(
+        &self,
+        mark: Mark,
+        chain: i32,
+        seq: i64,
+        most: usize,
+    ) -> Result<Vec<Checkpoint>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.checkpoints(mark, chain, seq, most).await,
+            Self::Embedded(store) => store.checkpoints(mark, chain, seq, most).await,
+        }
+    }
+
+    async fn remove_cut(&self, chain: i32, most: usize) -> Result<u64, StoreError> {
+        match self {
+            Self::Mongo(store) => store.remove_cut(chain, most).await,
+            Self::Embedded(store) => store.remove_cut(chain, most).await,
         }
     }
 

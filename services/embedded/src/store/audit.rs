@@ -5,6 +5,7 @@ use stardust_domain::time::Timestamp;
 use stardust_pipeline::store::{ChainHead, ChainedEvent, StoreError};
 use uuid::Uuid;
 
+use super::checkpoints;
 use super::rows::{instant, limit, parsed, parsed_or_none};
 use crate::error::DbError;
 
@@ -66,7 +67,7 @@ pub(super) fn of_receipt(
 }
 
 pub(super) fn head(conn: &Connection, chain: i32) -> Result<Option<ChainHead>, DbError> {
-    Ok(conn
+    let event = conn
         .prepare_cached("SELECT seq, hash FROM audit WHERE chain = ?1 ORDER BY seq DESC LIMIT 1")?
         .query_row([chain], |r| {
             Ok(ChainHead {
@@ -74,7 +75,9 @@ pub(super) fn head(conn: &Connection, chain: i32) -> Result<Option<ChainHead>, D
                 hash: r.get(1)?,
             })
         })
-        .optional()?)
+        .optional()?;
+    let cut = checkpoints::last_cut(conn, chain)?;
+    Ok(event.into_iter().chain(cut).max_by_key(|head| head.seq))
 }
 
 pub(super) fn chains(conn: &Connection) -> Result<Vec<i32>, DbError> {

@@ -1,6 +1,7 @@
 //! The store: documents as JSON text, beside the columns that are asked for.
 
 mod audit;
+mod checkpoints;
 mod exports;
 mod letters;
 mod observations;
@@ -10,8 +11,8 @@ mod rows;
 use std::sync::Arc;
 
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Export, LegacyDocument, Letter, LetterState, ObservationDocument, Page,
-    ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
 };
 use uuid::Uuid;
 
@@ -193,6 +194,43 @@ impl Store for EmbeddedStore {
 
     async fn chain_from(&self, chain: i32, seq: i64, most: usize) -> Result<Vec<ChainedEvent>, StoreError> {
         self.read(move |conn| audit::from(conn, chain, seq, most)).await
+    }
+
+    async fn note_heads(&self, heads: &[(i32, ChainHead)]) -> Result<(), StoreError> {
+        if heads.is_empty() {
+            return Ok(());
+        }
+        let heads = heads.to_vec();
+        self.write(move |conn| checkpoints::note_heads(conn, &heads))
+            .await
+    }
+
+    async fn noted_heads(&self) -> Result<Vec<(i32, ChainHead)>, StoreError> {
+        self.read(checkpoints::noted_heads).await
+    }
+
+    async fn put_checkpoints(&self, signed: &[Checkpoint]) -> Result<(), StoreError> {
+        if signed.is_empty() {
+            return Ok(());
+        }
+        let signed = signed.to_vec();
+        self.write(move |conn| checkpoints::put(conn, &signed)).await
+    }
+
+    async fn checkpoints(
+        &self,
+        mark: Mark,
+        chain: i32,
+        seq: i64,
+        most: usize,
+    ) -> Result<Vec<Checkpoint>, StoreError> {
+        self.read(move |conn| checkpoints::from(conn, mark, chain, seq, most))
+            .await
+    }
+
+    async fn remove_cut(&self, chain: i32, most: usize) -> Result<u64, StoreError> {
+        self.write(move |conn| checkpoints::remove_cut(conn, chain, most))
+            .await
     }
 
     async fn registry(&self) -> Result<RegistryDocuments, StoreError> {

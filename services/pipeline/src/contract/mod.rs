@@ -22,6 +22,7 @@ mod records;
 mod runner;
 mod samples;
 mod store_audit;
+mod store_checkpoints;
 mod store_exports;
 mod store_ground;
 mod store_observations;
@@ -114,6 +115,9 @@ pub async fn store_contract<F: StoreFixture>(fixture: F) -> Report {
             store_audit::a_place_in_a_chain_is_taken_once,
             store_audit::recorders_that_race_leave_an_unbroken_chain,
             store_audit::chains_stand_apart,
+            store_checkpoints::a_noted_head_only_goes_forward,
+            store_checkpoints::signed_places_are_kept_once_and_come_in_order,
+            store_checkpoints::a_cut_removes_the_front_and_the_chain_goes_on,
             store_exports::observations_are_exported_in_pages_with_their_digits,
             store_exports::legacy_documents_are_exported_with_their_collection,
             store_exports::audit_events_are_exported,
