@@ -210,12 +210,14 @@ pub fn kept(stack: &Stack, acknowledged: &[Acknowledged], stored: &Stored) {
     );
     for a in acknowledged {
         let items = items(a);
-        for id in &a.observation_ids {
-            assert!(
-                stored.observations.contains_key(id),
-                "{id} of acknowledged message {} is lost",
-                a.number
-            );
+        let lost = |id: &&String| !stored.observations.contains_key(*id);
+        if let Some(id) = a.observation_ids.iter().find(lost) {
+            let events = stored
+                .audit
+                .values()
+                .filter(|e| e.to_string().contains(&a.receipt));
+            let events: Vec<_> = events.map(|e| (&e["outcome"], &e["entity"])).collect();
+            panic!("{id} of acknowledged {a:?} is lost; its audit: {events:?}");
         }
         for item in 0..items {
             let created = stored

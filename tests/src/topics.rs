@@ -108,15 +108,15 @@ fn embedded(stack: &Stack, name: &str, topic: &str) -> Vec<Record> {
 fn value(wire: &Wire, topic: &str, bytes: &[u8]) -> Value {
     match topic {
         OBSERVATIONS => {
-            let r: ObservationRecord = wire.decode(Subject::Observations, bytes).expect("an Observation");
+            let r: ObservationRecord<'_> = wire.decode(Subject::Observations, bytes).expect("an Observation");
             json!({"id": r.id, "receipt_id": r.receipt_id, "patient": r.patient, "device": r.device, "gateway": r.gateway, "code": r.code, "resource": r.resource})
         }
         LEGACY => {
-            let r: LegacyRecord = wire.decode(Subject::Legacy, bytes).expect("a legacy document");
+            let r: LegacyRecord<'_> = wire.decode(Subject::Legacy, bytes).expect("a legacy document");
             json!({"id": r.id, "receipt_id": r.receipt_id, "collection": r.collection, "document": r.document})
         }
         AUDIT => {
-            let r: AuditRecord = wire.decode(Subject::Audit, bytes).expect("an AuditEvent");
+            let r: AuditRecord<'_> = wire.decode(Subject::Audit, bytes).expect("an AuditEvent");
             json!({"id": r.id, "receipt_id": r.receipt_id, "outcome": r.outcome, "patient": r.patient, "gateway": r.gateway, "event": r.event})
         }
         other => panic!("{other} has no reader here"),

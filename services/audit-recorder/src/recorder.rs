@@ -50,7 +50,7 @@ pub struct Recorder<S> {
 /// An event that is not recorded yet.
 struct Fresh {
     id: Uuid,
-    record: AuditRecord,
+    record: AuditRecord<'static>,
 }
 
 impl<S: Store> Recorder<S> {
@@ -66,7 +66,7 @@ impl<S: Store> Recorder<S> {
     }
 
     fn decode(&self, record: &LogRecord) -> Option<Fresh> {
-        let decoded: AuditRecord = self.wire.decode(Subject::Audit, &record.value).ok()?;
+        let decoded: AuditRecord<'static> = self.wire.decode(Subject::Audit, &record.value).ok()?;
         let id = decoded.id.parse().ok()?;
         serde_json::from_str::<serde::de::IgnoredAny>(&decoded.event).ok()?;
         Some(Fresh { id, record: decoded })
@@ -117,9 +117,9 @@ impl<S: Store> Recorder<S> {
                 .ok_or_else(|| StageError::Broken("an audit event is no JSON".to_owned()))?;
             chained.push(ChainedEvent {
                 id,
-                resource: record.event,
-                outcome: record.outcome,
-                receipt_id: record.receipt_id,
+                resource: record.event.into_owned(),
+                outcome: record.outcome.into_owned(),
+                receipt_id: record.receipt_id.into_owned(),
                 patient: record.patient.and_then(|p| p.parse().ok()),
                 gateway: record.gateway.and_then(|g| g.parse().ok()),
                 recorded: Timestamp::from_micros(record.recorded),

@@ -125,12 +125,12 @@ fn transform(c: &mut Criterion) {
         .iter()
         .find(|o| o.topic == rules.topics.observations)
         .unwrap();
-    let record: ObservationRecord = wire.decode(Subject::Observations, &observation.value).unwrap();
+    let record: ObservationRecord<'_> = wire.decode(Subject::Observations, &observation.value).unwrap();
     let mut group = c.benchmark_group("floor");
     group.throughput(Throughput::Elements(1));
     group.bench_function("serde parse and write of one Observation", |b| {
         b.iter(|| {
-            let value: serde_json::Value = serde_json::from_str(black_box(&record.resource)).unwrap();
+            let value: serde_json::Value = serde_json::from_str(black_box(record.resource.as_ref())).unwrap();
             serde_json::to_string(&value).unwrap()
         });
     });

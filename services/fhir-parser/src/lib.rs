@@ -16,6 +16,7 @@ mod letters;
 mod outputs;
 mod release;
 mod settle;
+mod sheaf;
 mod stage;
 mod statistics;
 

@@ -1,8 +1,8 @@
 //! Outputs: the records of every topic that a batch leads to.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use bytes::Bytes;
 use stardust_domain::ids::PatientId;
 use stardust_domain::outcome::{AuditOutcome, DeadReason, ParkReason};
 use stardust_domain::reading::{AuditFacts, Reading, Verdict};
@@ -18,11 +18,12 @@ use crate::Rules;
 use crate::counters::Tally;
 use crate::decode::Message;
 use crate::settle::{Fate, Letters, Settled};
+use crate::sheaf::Sheaf;
 
 pub(crate) struct Outputs<'a> {
     rules: &'a Rules,
     messages: &'a [Message],
-    records: Vec<NewRecord>,
+    sheaf: Sheaf,
     tally: Tally,
 }
 
@@ -31,7 +32,7 @@ impl<'a> Outputs<'a> {
         Self {
             rules,
             messages,
-            records: Vec::with_capacity(messages.len() * 4),
+            sheaf: Sheaf::for_records(messages.len() * 5),
             tally: Tally::default(),
         }
     }
@@ -39,15 +40,15 @@ impl<'a> Outputs<'a> {
     /// Every record of the batch, in the order of the messages.
     pub(crate) fn write(
         mut self,
-        settled: &[Settled],
+        settled: &[Settled<'_>],
         letters: &Letters,
     ) -> Result<(Vec<NewRecord>, Tally), StageError> {
         self.all(settled, letters)
             .map_err(|e| StageError::Broken(format!("an output does not fit its schema: {e}")))?;
-        Ok((self.records, self.tally))
+        Ok((self.sheaf.records(), self.tally))
     }
 
-    fn all(&mut self, settled: &[Settled], letters: &Letters) -> Result<(), WireError> {
+    fn all(&mut self, settled: &[Settled<'_>], letters: &Letters) -> Result<(), WireError> {
         let mut shelves: HashMap<(usize, Shelf), Vec<&Letter>> = HashMap::new();
         for (at, s) in settled.iter().enumerate() {
             let message = &self.messages[s.message];
@@ -96,48 +97,44 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
-    fn push(&mut self, topic: &Topic, key: &str, value: Vec<u8>) {
-        let key = Bytes::copy_from_slice(key.as_bytes());
-        self.records.push(NewRecord {
-            topic: topic.clone(),
-            key,
-            value: Bytes::from(value),
-        });
-    }
-
-    fn documents(&mut self, documents: &[ObservationDocument]) -> Result<(), WireError> {
+    fn documents(&mut self, documents: &[&ObservationDocument]) -> Result<(), WireError> {
+        let Rules { topics, wire, .. } = self.rules;
         for d in documents {
             let patient = d.patient.to_string();
             let record = ObservationRecord {
-                id: d.id.to_string(),
-                receipt_id: d.writer.receipt_id.clone(),
-                patient: patient.clone(),
-                device: d.device.map(|mac| mac.to_string()),
-                gateway: d.gateway.map(|mac| mac.to_string()),
-                code: d.code.clone(),
+                id: d.id.to_string().into(),
+                receipt_id: Cow::Borrowed(&d.writer.receipt_id),
+                patient: Cow::Borrowed(&patient),
+                device: d.device.map(|mac| mac.to_string().into()),
+                gateway: d.gateway.map(|mac| mac.to_string().into()),
+                code: Cow::Borrowed(&d.code),
                 effective: d.effective.micros(),
                 recorded: d.recorded.micros(),
-                mapping_version: d.mapping_version.clone(),
-                resource: d.resource.clone(),
+                mapping_version: Cow::Borrowed(&d.mapping_version),
+                resource: Cow::Borrowed(&d.resource),
             };
-            let value = self.rules.wire.encode(Subject::Observations, &record)?;
-            self.push(&self.rules.topics.observations, &patient, value);
+            self.sheaf.push(&topics.observations, &patient, |out| {
+                wire.append(Subject::Observations, &record, out)
+            })?;
             self.tally.observations += 1;
         }
         Ok(())
     }
 
-    fn legacy(&mut self, documents: &[ObservationDocument]) -> Result<(), WireError> {
+    fn legacy(&mut self, documents: &[&ObservationDocument]) -> Result<(), WireError> {
+        let Rules { topics, wire, .. } = self.rules;
         for d in documents {
             let Some(legacy) = &d.legacy else { continue };
             let record = LegacyRecord {
-                id: legacy.id.clone(),
-                receipt_id: d.writer.receipt_id.clone(),
-                collection: legacy.collection.clone(),
-                document: legacy.document.clone(),
+                id: Cow::Borrowed(&legacy.id),
+                receipt_id: Cow::Borrowed(&d.writer.receipt_id),
+                collection: Cow::Borrowed(&legacy.collection),
+                document: Cow::Borrowed(&legacy.document),
             };
-            let value = self.rules.wire.encode(Subject::Legacy, &record)?;
-            self.push(&self.rules.topics.legacy, &d.patient.to_string(), value);
+            let patient = d.patient.to_string();
+            self.sheaf.push(&topics.legacy, &patient, |out| {
+                wire.append(Subject::Legacy, &record, out)
+            })?;
         }
         Ok(())
     }
@@ -146,10 +143,10 @@ impl<'a> Outputs<'a> {
         &mut self,
         message: &Message,
         reading: &Reading,
-        documents: &[ObservationDocument],
+        documents: &[&ObservationDocument],
     ) -> Result<(), WireError> {
         let ids: Vec<Uuid> = documents.iter().map(|d| d.id).collect();
-        let first = documents.first();
+        let first = documents.first().copied();
         self.event(
             message,
             reading,
@@ -210,21 +207,22 @@ impl<'a> Outputs<'a> {
             mapping_version,
         });
         let gateway = gateway.map(|mac| mac.to_string());
-        let key = gateway.clone().unwrap_or_else(|| message.raw.receipt_id.clone());
+        let key = gateway.as_deref().unwrap_or(&message.raw.receipt_id);
         let record = AuditRecord {
-            id: event.id.to_string(),
-            receipt_id: message.raw.receipt_id.clone(),
+            id: event.id.to_string().into(),
+            receipt_id: Cow::Borrowed(&message.raw.receipt_id),
             recorded: message.recorded.micros(),
-            patient: patient.map(|p| p.to_string()),
-            gateway,
-            outcome: outcome.label().to_owned(),
-            reason: reason.map(str::to_owned),
-            mapping_version: mapping_version.to_owned(),
-            event: event.json,
+            patient: patient.map(|p| p.to_string().into()),
+            gateway: gateway.as_deref().map(Cow::Borrowed),
+            outcome: outcome.label().into(),
+            reason: reason.map(Cow::Borrowed),
+            mapping_version: Cow::Borrowed(mapping_version),
+            event: Cow::Borrowed(&event.json),
         };
-        let value = self.rules.wire.encode(Subject::Audit, &record)?;
-        self.push(&self.rules.topics.audit, &key, value);
-        Ok(())
+        let Rules { topics, wire, .. } = self.rules;
+        self.sheaf.push(&topics.audit, key, |out| {
+            wire.append(Subject::Audit, &record, out)
+        })
     }
 
     fn refused(
@@ -286,9 +284,9 @@ impl<'a> Outputs<'a> {
                 .unwrap_or_default(),
             last_try: message.recorded.micros(),
         };
-        let value = self.rules.wire.encode(subject, &record)?;
-        self.push(&topic, &key, value);
-        Ok(())
+        let wire = &self.rules.wire;
+        self.sheaf
+            .push(&topic, &key, |out| wire.append(subject, &record, out))
     }
 
     fn status(&mut self, message: &Message) -> Result<(), WireError> {
@@ -305,8 +303,9 @@ impl<'a> Outputs<'a> {
             received_at: message.raw.received_at,
             kind: status.kind.to_owned(),
         };
-        let value = self.rules.wire.encode(Subject::Status, &record)?;
-        self.push(&self.rules.topics.status, &gateway, value);
-        Ok(())
+        let Rules { topics, wire, .. } = self.rules;
+        self.sheaf.push(&topics.status, &gateway, |out| {
+            wire.append(Subject::Status, &record, out)
+        })
     }
 }

@@ -16,11 +16,11 @@ use crate::letters;
 
 /// What became of a reading.
 #[derive(Debug, Clone)]
-pub(crate) enum Fate {
+pub(crate) enum Fate<'a> {
     /// Stored by this record; these documents are its own, main kind first.
-    Created(Vec<ObservationDocument>),
+    Created(Vec<&'a ObservationDocument>),
     /// Stored before from another receipt; these documents (of other kinds) are its own all the same.
-    Duplicate(Vec<ObservationDocument>),
+    Duplicate(Vec<&'a ObservationDocument>),
     /// Another copy of this receipt was worked before: nothing comes of this one.
     Redelivered,
     /// Waits.
@@ -29,7 +29,7 @@ pub(crate) enum Fate {
     Dead,
 }
 
-impl Fate {
+impl Fate<'_> {
     /// Whether today's verdict on the reading's quantities is the one it was stored under. Where the mapping has
     /// changed since, what it says today of a reading that is stored is of no account.
     pub(crate) fn holds_for(&self, mapping_version: &str) -> bool {
@@ -42,7 +42,7 @@ impl Fate {
 
 /// A reading with its fate.
 #[derive(Debug, Clone)]
-pub(crate) struct Settled {
+pub(crate) struct Settled<'a> {
     /// Index of the message in the batch.
     pub(crate) message: usize,
     /// Index of the reading in the message.
@@ -50,10 +50,10 @@ pub(crate) struct Settled {
     /// The item.
     pub(crate) item: Option<i32>,
     /// What became of it.
-    pub(crate) fate: Fate,
+    pub(crate) fate: Fate<'a>,
 }
 
-impl Settled {
+impl Settled<'_> {
     /// Whether this outcome ends a wait on this shelf.
     pub(crate) fn leaves(&self, shelf: Shelf) -> bool {
         match self.fate {
@@ -68,16 +68,23 @@ impl Settled {
 /// Answers of the store, by Observation id.
 #[derive(Debug, Default)]
 pub(crate) struct Stored {
-    documents: HashMap<Uuid, (ObservationDocument, Won)>,
+    documents: Vec<(ObservationDocument, Won)>,
+    by_id: HashMap<Uuid, usize>,
     waiting: HashMap<Uuid, Writer>,
     recalled: HashMap<Position, Vec<ObservationDocument>>,
 }
 
 impl Stored {
     pub(crate) fn add(&mut self, documents: Vec<ObservationDocument>, won: Vec<Won>) {
+        self.by_id.reserve(documents.len());
         for (document, won) in documents.into_iter().zip(won) {
-            self.documents.insert(document.id, (document, won));
+            self.by_id.insert(document.id, self.documents.len());
+            self.documents.push((document, won));
         }
+    }
+
+    fn document(&self, id: &Uuid) -> Option<&(ObservationDocument, Won)> {
+        self.documents.get(*self.by_id.get(id)?)
     }
 
     pub(crate) fn writers(&mut self, ids: &[Uuid], writers: Vec<Option<Writer>>) {
@@ -94,7 +101,7 @@ impl Stored {
             .iter()
             .map(|m| (m.topic.as_str(), m.partition, m.offset))
             .collect();
-        let present = self.documents.values().filter_map(|(_, won)| match won {
+        let present = self.documents.iter().filter_map(|(_, won)| match won {
             Won::Present(writer) => Some(writer),
             Won::Inserted => None,
         });
@@ -132,64 +139,93 @@ fn has_main(documents: Option<&Vec<ObservationDocument>>) -> bool {
     documents.is_some_and(|found| found.iter().any(|d| d.main))
 }
 
-/// The documents to insert: of every reading that is emitted and not recalled, each id once.
-pub(crate) fn documents(
-    messages: &[Message],
-    recalled: &HashMap<Position, Vec<ObservationDocument>>,
-    rules: &Rules,
-) -> Vec<ObservationDocument> {
-    let mut seen = HashSet::new();
-    let mut documents = Vec::new();
-    for (_, _, message, reading) in readings(messages) {
-        let Verdict::Emit(patient) = reading.verdict else {
-            continue;
+/// The documents to insert: of every reading that is emitted and not recalled, each id once. Texts are moved out of the
+/// readings.
+///
+/// An insert that breaks off leaves any part of its documents. The main one of each reading goes last, once the others
+/// are durable: where it is recalled, its reading is complete.
+#[derive(Debug, Default)]
+pub(crate) struct Documents {
+    /// To insert first.
+    pub(crate) others: Vec<ObservationDocument>,
+    /// To insert last.
+    pub(crate) mains: Vec<ObservationDocument>,
+}
+
+impl Documents {
+    pub(crate) fn take(
+        messages: &mut [Message],
+        recalled: &HashMap<Position, Vec<ObservationDocument>>,
+        rules: &Rules,
+    ) -> Self {
+        let mut seen = HashSet::with_capacity(2 * messages.len());
+        let mut documents = Self {
+            others: Vec::with_capacity(messages.len()),
+            mains: Vec::with_capacity(messages.len()),
         };
-        let writer = letters::writer(message, reading);
-        if has_main(recalled.get(&writer.position)) {
-            continue;
-        }
-        for (index, observation) in reading.observations.iter().enumerate() {
-            if !seen.insert(observation.id) {
-                continue;
+        for message in messages {
+            let (gateway, recorded) = (message.gateway(), Timestamp::from_micros(message.raw.received_at));
+            let mut readings = std::mem::take(&mut message.judged.readings);
+            for reading in &mut readings {
+                let Verdict::Emit(patient) = reading.verdict else {
+                    continue;
+                };
+                if !recalled.is_empty() && has_main(recalled.get(&letters::writer(message, reading).position))
+                {
+                    continue;
+                }
+                for index in 0..reading.observations.len() {
+                    if !seen.insert(reading.observations[index].id) {
+                        continue;
+                    }
+                    let main = index == 0;
+                    let legacy = (main && rules.legacy_routing && message.source != Source::Migration)
+                        .then(|| reading.legacy.take())
+                        .flatten();
+                    let writer = letters::writer(message, reading);
+                    let observation = &mut reading.observations[index];
+                    let document = ObservationDocument {
+                        id: observation.id,
+                        main,
+                        resource: std::mem::take(&mut observation.json),
+                        code: std::mem::take(&mut observation.code),
+                        status: observation.status.to_owned(),
+                        patient,
+                        device: reading.device,
+                        gateway,
+                        effective: observation.effective,
+                        recorded,
+                        writer,
+                        source: message.raw.source.clone(),
+                        raw_item: reading.raw_item.clone(),
+                        mapping_version: rules.mapping.version().to_owned(),
+                        migration_run: message.raw.migration_run.clone(),
+                        legacy: legacy.map(|l| LegacyContent {
+                            collection: l.collection.to_owned(),
+                            id: l.id,
+                            document: l.document,
+                        }),
+                    };
+                    let place = if main {
+                        &mut documents.mains
+                    } else {
+                        &mut documents.others
+                    };
+                    place.push(document);
+                }
             }
-            let main = index == 0;
-            let legacy = reading
-                .legacy
-                .as_ref()
-                .filter(|_| main && rules.legacy_routing && message.source != Source::Migration);
-            documents.push(ObservationDocument {
-                id: observation.id,
-                main,
-                resource: observation.json.clone(),
-                code: observation.code.clone(),
-                status: observation.status.to_owned(),
-                patient,
-                device: reading.device,
-                gateway: message.gateway(),
-                effective: observation.effective,
-                recorded: Timestamp::from_micros(message.raw.received_at),
-                writer: writer.clone(),
-                source: message.raw.source.clone(),
-                raw_item: reading.raw_item.clone(),
-                mapping_version: rules.mapping.version().to_owned(),
-                migration_run: message.raw.migration_run.clone(),
-                legacy: legacy.map(|l| LegacyContent {
-                    collection: l.collection.to_owned(),
-                    id: l.id.clone(),
-                    document: l.document.clone(),
-                }),
-            });
+            message.judged.readings = readings;
         }
+        documents
     }
-    documents
 }
 
 /// Decides the fate of every reading. Letters may still turn a parked or dead one into a redelivery.
-pub(crate) fn settle(
+pub(crate) fn settle<'a>(
     messages: &[Message],
-    stored: &Stored,
-    recalled: &HashMap<Position, Vec<ObservationDocument>>,
-) -> Vec<Settled> {
+    stored: &'a Stored,
+    recalled: &'a HashMap<Position, Vec<ObservationDocument>>,
+) -> Vec<Settled<'a>> {
     readings(messages)
         .map(|(message, index, record, reading)| Settled {
             message,
@@ -200,19 +236,20 @@ pub(crate) fn settle(
         .collect()
 }
 
-fn fate(
+fn fate<'a>(
     message: &Message,
     reading: &Reading,
-    stored: &Stored,
-    recalled: &HashMap<Position, Vec<ObservationDocument>>,
-) -> Fate {
+    stored: &'a Stored,
+    recalled: &'a HashMap<Position, Vec<ObservationDocument>>,
+) -> Fate<'a> {
     let own = letters::writer(message, reading);
     // First receipt wins, whatever mapping and registry say today.
     let before = [recalled, &stored.recalled]
         .into_iter()
+        .filter(|r| !r.is_empty())
         .filter_map(|r| r.get(&own.position));
     if let Some(found) = before.clone().find(|found| has_main(Some(found))) {
-        let mut found = found.clone();
+        let mut found: Vec<_> = found.iter().collect();
         found.sort_by_key(|d| !d.main);
         return Fate::Created(found);
     }
@@ -227,10 +264,10 @@ fn fate(
             }
         }
         Verdict::Emit(_) => {
-            let mut fresh = Vec::new();
+            let mut fresh = Vec::with_capacity(reading.observations.len());
             let mut main = None;
             for (index, observation) in reading.observations.iter().enumerate() {
-                let Some((document, won)) = stored.documents.get(&observation.id) else {
+                let Some((document, won)) = stored.document(&observation.id) else {
                     continue;
                 };
                 let writer = match won {
@@ -242,7 +279,7 @@ fn fate(
                 }
                 if *writer == own {
                     let earlier = before.clone().flatten().find(|d| d.id == observation.id);
-                    fresh.push(earlier.unwrap_or(document).clone());
+                    fresh.push(earlier.unwrap_or(document));
                 }
             }
             match main.map(|winner| relation(&own, winner)) {
@@ -285,7 +322,7 @@ pub(crate) struct Letters {
 
 impl Letters {
     /// Collects the letters, each id once; what comes later in the batch under the same id is another copy.
-    pub(crate) fn collect(messages: &[Message], settled: &[Settled], mapping_version: &str) -> Self {
+    pub(crate) fn collect(messages: &[Message], settled: &[Settled<'_>], mapping_version: &str) -> Self {
         let mut letters = Self::default();
         let mut seen = HashSet::new();
         for (at, s) in settled.iter().enumerate() {
@@ -322,7 +359,7 @@ impl Letters {
     pub(crate) fn raws(
         &self,
         messages: &[Message],
-        settled: &[Settled],
+        settled: &[Settled<'_>],
         wire: &Wire,
     ) -> Result<Vec<(String, Vec<u8>)>, StageError> {
         let mut seen = HashSet::new();

@@ -13,7 +13,7 @@ use crate::Rules;
 use crate::counters::{Counters, Tally};
 use crate::decode::{self, Message};
 use crate::outputs::Outputs;
-use crate::settle::{self, Settled, Stored};
+use crate::settle::{self, Documents, Settled, Stored};
 
 /// Turns raw records into documents and records.
 pub struct Parser<S> {
@@ -40,9 +40,9 @@ impl<S: Store> Parser<S> {
     }
 
     async fn unit(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
-        let messages = self.judge(batch);
+        let mut messages = self.judge(batch);
         let recalled = self.recall(&messages).await?;
-        let stored = self.insert(&messages, &recalled).await?;
+        let stored = self.insert(&mut messages, &recalled).await?;
         let settled = settle::settle(&messages, &stored, &recalled);
         self.close(&messages, &settled).await?;
         let letters = self.write_letters(&messages, &settled).await?;
@@ -111,15 +111,12 @@ impl<S: Store> Parser<S> {
     /// Inserts the Observations of every reading that is emitted and not recalled; what happened to each id.
     async fn insert(
         &self,
-        messages: &[Message],
+        messages: &mut [Message],
         recalled: &HashMap<Position, Vec<ObservationDocument>>,
     ) -> Result<Stored, StoreError> {
-        let documents = settle::documents(messages, recalled, &self.rules);
+        let documents = Documents::take(messages, recalled, &self.rules);
         let mut stored = Stored::default();
-        // An insert that breaks off leaves any part of its documents. The main one of each reading goes last, once the
-        // others are durable: where it is recalled, its reading is complete.
-        let (mains, others): (Vec<_>, Vec<_>) = documents.into_iter().partition(|d| d.main);
-        for documents in [others, mains] {
+        for documents in [documents.others, documents.mains] {
             if !documents.is_empty() {
                 let won = self.store.insert_observations(&documents).await?;
                 stored.add(documents, won);
@@ -147,7 +144,7 @@ impl<S: Store> Parser<S> {
         Ok(stored)
     }
 
-    async fn close(&self, messages: &[Message], settled: &[Settled]) -> Result<(), StoreError> {
+    async fn close(&self, messages: &[Message], settled: &[Settled<'_>]) -> Result<(), StoreError> {
         for shelf in [Shelf::Parked, Shelf::Dead] {
             let ids: Vec<String> = settled
                 .iter()
@@ -165,7 +162,7 @@ impl<S: Store> Parser<S> {
     async fn write_letters(
         &self,
         messages: &[Message],
-        settled: &[Settled],
+        settled: &[Settled<'_>],
     ) -> Result<settle::Letters, StageError> {
         let version = self.rules.mapping.version();
         let mut letters = settle::Letters::collect(messages, settled, version);
@@ -186,15 +183,17 @@ impl<S: Store> Parser<S> {
 /// Where an output does not fit its schema.
 pub fn as_new(rules: &Rules, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
     let registry = rules.registry.borrow().clone();
-    let messages: Vec<Message> = batch
+    let mut messages: Vec<Message> = batch
         .iter()
         .map(|r| decode::message(&rules.wire, &rules.mapping, &registry, r))
         .collect();
     let recalled = HashMap::new();
-    let documents = settle::documents(&messages, &recalled, rules);
-    let won = vec![Won::Inserted; documents.len()];
+    let documents = Documents::take(&mut messages, &recalled, rules);
     let mut stored = Stored::default();
-    stored.add(documents, won);
+    for documents in [documents.others, documents.mains] {
+        let won = vec![Won::Inserted; documents.len()];
+        stored.add(documents, won);
+    }
     let settled = settle::settle(&messages, &stored, &recalled);
     let mut letters = settle::Letters::collect(&messages, &settled, rules.mapping.version());
     letters.decide(&vec![Won::Inserted; letters.all().len()]);

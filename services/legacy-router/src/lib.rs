@@ -80,10 +80,11 @@ impl<S: Store> Router<S> {
     /// One by one: only the document that the store refuses is dead, not its neighbours.
     async fn singly(
         &mut self,
-        batch: &[(&LogRecord, LegacyDocument)],
+        records: &[&LogRecord],
+        documents: &[LegacyDocument],
         outputs: &mut Vec<NewRecord>,
     ) -> Result<(), StageError> {
-        for (record, document) in batch {
+        for (record, document) in records.iter().zip(documents) {
             match self.store.insert_legacy(std::slice::from_ref(document)).await {
                 Ok(new) => self.count(&new),
                 Err(StoreError::Refused(_)) => {
@@ -106,22 +107,23 @@ impl<S: Store> Stage for Router<S> {
     async fn work(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         self.open.clear();
         let mut outputs = Vec::new();
+        let mut records = Vec::with_capacity(batch.len());
         let mut documents = Vec::with_capacity(batch.len());
         for record in batch {
-            match self.wire.decode::<LegacyRecord>(Subject::Legacy, &record.value) {
+            match self
+                .wire
+                .decode::<LegacyRecord<'_>>(Subject::Legacy, &record.value)
+            {
                 Ok(r) => {
-                    let content = LegacyContent {
-                        collection: r.collection,
-                        id: r.id,
-                        document: r.document,
-                    };
-                    documents.push((
-                        record,
-                        LegacyDocument {
-                            content,
-                            receipt_id: r.receipt_id,
+                    records.push(record);
+                    documents.push(LegacyDocument {
+                        content: LegacyContent {
+                            collection: r.collection.into_owned(),
+                            id: r.id.into_owned(),
+                            document: r.document.into_owned(),
                         },
-                    ));
+                        receipt_id: r.receipt_id.into_owned(),
+                    });
                 }
                 Err(_) => {
                     outputs.push(self.dead(record, Step::Payload)?);
@@ -129,10 +131,9 @@ impl<S: Store> Stage for Router<S> {
                 }
             }
         }
-        let contents: Vec<LegacyDocument> = documents.iter().map(|(_, d)| d.clone()).collect();
-        match self.store.insert_legacy(&contents).await {
+        match self.store.insert_legacy(&documents).await {
             Ok(new) => self.count(&new),
-            Err(StoreError::Refused(_)) => self.singly(&documents, &mut outputs).await?,
+            Err(StoreError::Refused(_)) => self.singly(&records, &documents, &mut outputs).await?,
             Err(e) => return Err(e.into()),
         }
         Ok(outputs)

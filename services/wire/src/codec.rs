@@ -132,18 +132,32 @@ impl Wire {
     /// # Errors
     /// Where the record does not fit the schema.
     pub fn encode<T: Serialize>(&self, subject: Subject, record: &T) -> Result<Vec<u8>, WireError> {
+        let mut out = Vec::with_capacity(2_048);
+        self.append(subject, record, &mut out)?;
+        Ok(out)
+    }
+
+    /// Writes a record of this subject behind what is there.
+    ///
+    /// # Errors
+    /// Where the record does not fit the schema; part of it may have been written.
+    pub fn append<T: Serialize>(
+        &self,
+        subject: Subject,
+        record: &T,
+        out: &mut Vec<u8>,
+    ) -> Result<(), WireError> {
         let (id, writer) = self
             .0
             .writers
             .get(subject.index())
             .ok_or_else(|| WireError::Schema("a subject has no schema".to_owned()))?;
-        let mut out = Vec::with_capacity(2_048);
         out.push(MAGIC);
         out.extend_from_slice(&id.to_be_bytes());
         writer
-            .write_ser(&mut out, record)
+            .write_ser(out, record)
             .map_err(|e| WireError::Datum(e.to_string()))?;
-        Ok(out)
+        Ok(())
     }
 
     /// Reads a record of this subject.

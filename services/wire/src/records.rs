@@ -2,6 +2,8 @@
 //!
 //! The serde name of each is the name of its Avro record: the codec holds one against the other.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -97,65 +99,65 @@ pub struct StatusRecord {
 /// `fhir.observations`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "Observation")]
-pub struct ObservationRecord {
+pub struct ObservationRecord<'a> {
     /// The resource id.
-    pub id: String,
+    pub id: Cow<'a, str>,
     /// The receipt.
-    pub receipt_id: String,
+    pub receipt_id: Cow<'a, str>,
     /// The patient, 24 hex.
-    pub patient: String,
+    pub patient: Cow<'a, str>,
     /// The sub-device, 12 lower hex.
-    pub device: Option<String>,
+    pub device: Option<Cow<'a, str>>,
     /// The gateway, 12 lower hex.
-    pub gateway: Option<String>,
+    pub gateway: Option<Cow<'a, str>>,
     /// The first LOINC code.
-    pub code: String,
+    pub code: Cow<'a, str>,
     /// The clinical time, microseconds.
     pub effective: i64,
     /// Receipt time, microseconds.
     pub recorded: i64,
     /// The mapping that made it.
-    pub mapping_version: String,
+    pub mapping_version: Cow<'a, str>,
     /// The resource as FHIR JSON.
-    pub resource: String,
+    pub resource: Cow<'a, str>,
 }
 
 /// `legacy.histories`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "LegacyDocument")]
-pub struct LegacyRecord {
+pub struct LegacyRecord<'a> {
     /// The ObjectId, 24 hex.
-    pub id: String,
+    pub id: Cow<'a, str>,
     /// The receipt.
-    pub receipt_id: String,
+    pub receipt_id: Cow<'a, str>,
     /// The collection.
-    pub collection: String,
+    pub collection: Cow<'a, str>,
     /// The document as relaxed Extended JSON.
-    pub document: String,
+    pub document: Cow<'a, str>,
 }
 
 /// `audit.events`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "AuditEvent")]
-pub struct AuditRecord {
+pub struct AuditRecord<'a> {
     /// The resource id.
-    pub id: String,
+    pub id: Cow<'a, str>,
     /// The receipt.
-    pub receipt_id: String,
+    pub receipt_id: Cow<'a, str>,
     /// The log's timestamp of the raw record, microseconds.
     pub recorded: i64,
     /// The patient, 24 hex.
-    pub patient: Option<String>,
+    pub patient: Option<Cow<'a, str>>,
     /// The gateway, 12 lower hex.
-    pub gateway: Option<String>,
+    pub gateway: Option<Cow<'a, str>>,
     /// The outcome's label.
-    pub outcome: String,
+    pub outcome: Cow<'a, str>,
     /// The reason's label.
-    pub reason: Option<String>,
+    pub reason: Option<Cow<'a, str>>,
     /// The mapping that judged.
-    pub mapping_version: String,
+    pub mapping_version: Cow<'a, str>,
     /// The AuditEvent as FHIR JSON.
-    pub event: String,
+    pub event: Cow<'a, str>,
 }
 
 fn write_bytes<S: Serializer>(bytes: &Bytes, serializer: S) -> Result<S::Ok, S::Error> {

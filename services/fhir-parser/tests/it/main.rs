@@ -102,8 +102,8 @@ impl Bench {
             .iter()
             .filter(|o| o.topic == self.rules.topics.audit)
             .map(|o| {
-                let event: AuditRecord = self.rules.wire.decode(Subject::Audit, &o.value).unwrap();
-                (event.receipt_id, event.outcome)
+                let event: AuditRecord<'_> = self.rules.wire.decode(Subject::Audit, &o.value).unwrap();
+                (event.receipt_id.into_owned(), event.outcome.into_owned())
             })
             .collect()
     }
@@ -112,7 +112,7 @@ impl Bench {
         outputs.iter().filter(|o| o.topic == *topic).count()
     }
 
-    fn observations(&self, outputs: &[NewRecord]) -> Vec<ObservationRecord> {
+    fn observations(&self, outputs: &[NewRecord]) -> Vec<ObservationRecord<'static>> {
         outputs
             .iter()
             .filter(|o| o.topic == self.rules.topics.observations)
