@@ -244,6 +244,10 @@ impl Seat {
                 Ok(committed) => break committed,
                 Err(error) => {
                     if !self.membership.turn() {
+                        tracing::warn!(
+                            group,
+                            "whether a transaction was committed is not to be learnt: {error}"
+                        );
                         return Err(from_kafka(&error, "", group));
                     }
                     std::thread::sleep(IDLE);

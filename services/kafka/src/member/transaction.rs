@@ -7,6 +7,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{BaseRecord, Producer, ProducerContext};
 use rdkafka::{ClientConfig, ClientContext, Message, TopicPartitionList};
 use stardust_pipeline::log::{LogError, NewRecord};
@@ -19,6 +20,10 @@ use crate::polled::Polled;
 
 /// One blocking call of librdkafka.
 const SLICE: Duration = Duration::from_millis(1_000);
+/// How long opening waits for partitions without a leader. One that never gets one is not to hold up all others.
+const LEADERS_WITHIN: Duration = Duration::from_secs(5);
+/// How often it looks.
+const LEADERS_LOOK: Duration = Duration::from_millis(100);
 /// One wait for delivery reports.
 const REPORT_SLICE: Duration = Duration::from_millis(200);
 
@@ -65,12 +70,39 @@ impl Transactions {
             instance: id,
             timeout,
         };
+        this.await_leaders(turn)?;
         loop {
             match this.producer.init_transactions(SLICE) {
                 Ok(()) => return Ok(this),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() && turn.turn() => {}
                 Err(error) => return Err(from_kafka(&error, "", &this.instance)),
             }
+        }
+    }
+
+    /// Waits until every partition of the cluster has a leader.
+    ///
+    /// To open ends the transaction that an earlier producer of this id left. A broker that just came back (KRaft,
+    /// 4.3) ends it without a marker on partitions that have no leader yet: readers would stand before it for ever, and
+    /// its records would become part of the next transaction.
+    fn await_leaders(&self, turn: &mut dyn Turn) -> Result<(), LogError> {
+        let enough = Instant::now() + LEADERS_WITHIN;
+        loop {
+            let found = self.producer.client().fetch_metadata(None, SLICE);
+            let led = found.as_ref().is_ok_and(|cluster| {
+                let mut partitions = cluster.topics().iter().flat_map(MetadataTopic::partitions);
+                partitions.all(|partition| partition.leader() >= 0)
+            });
+            if led || found.is_ok() && Instant::now() >= enough {
+                return Ok(());
+            }
+            if !turn.turn() {
+                return Err(found.err().map_or_else(
+                    || LogError::Unavailable("some partitions have no leader yet".to_owned()),
+                    |error| from_kafka(&error, "", &self.instance),
+                ));
+            }
+            std::thread::sleep(LEADERS_LOOK);
         }
     }
 
