@@ -16,6 +16,10 @@ use stardust_pipeline::topics::Topics;
 use stardust_wire::{ObservationRecord, RawRecord, Subject, Wire};
 use tokio::sync::watch;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const RECEIVED: i64 = 1_772_323_200;
 
 /// Device fields in the order of `ITEMS`.
