@@ -223,7 +223,7 @@ impl<L: Log, S: Store> Reconciler<L, S> {
                 receipt: &raw.receipt_id,
                 received_at: Timestamp::from_micros(raw.received_at),
                 source,
-                items: raw.items.as_deref(),
+                items: raw.wanted(),
                 body: &raw.body,
             },
             &self.registry,

@@ -76,6 +76,8 @@ labels! {
         NoPatient = "no patient",
         /// Migration: a value whose unit cannot be told.
         UnitUnknown = "unit unknown",
+        /// The log takes no such record, whatever is tried.
+        RefusedByTheLog = "refused by the log",
     }
 }
 

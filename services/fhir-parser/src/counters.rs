@@ -5,8 +5,11 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use stardust_domain::ids::Mac;
 use stardust_domain::time::Timestamp;
+
+use crate::share::{Recent, Share};
 
 /// What became of readings since the start, for metrics and the statistics in the log.
 #[derive(Debug)]
@@ -16,6 +19,10 @@ pub struct Counters {
     observations: IntCounter,
     failures: IntCounter,
     units: IntCounter,
+    dead_ratio: Gauge,
+    dead_gateways: IntGauge,
+    dead_unusual: IntGauge,
+    share: Mutex<Share>,
     processed: AtomicU64,
     errors: AtomicU64,
     last: Mutex<Option<Timestamp>>,
@@ -27,6 +34,8 @@ pub struct Tally {
     pub(crate) outcomes: Vec<&'static str>,
     pub(crate) reasons: Vec<(&'static str, &'static str)>,
     pub(crate) observations: u64,
+    /// Readings that were judged for the first time: whose, and whether they are dead.
+    pub(crate) fresh: Vec<(Option<Mac>, bool)>,
 }
 
 impl Counters {
@@ -56,6 +65,19 @@ impl Counters {
                 "Units of work that failed and were tried again",
             )?,
             units: IntCounter::new("stardust_parser_units_total", "Units of work that were committed")?,
+            dead_ratio: Gauge::new(
+                "stardust_parser_recent_dead_ratio",
+                "Dead letters among the last 1,000 readings, 0 to 1",
+            )?,
+            dead_gateways: IntGauge::new(
+                "stardust_parser_recent_dead_gateways",
+                "Gateways with dead letters among the last 1,000 readings",
+            )?,
+            dead_unusual: IntGauge::new(
+                "stardust_parser_recent_dead_unusual",
+                "1 where half of the last 1,000 readings or more are dead letters, from 20 gateways or more",
+            )?,
+            share: Mutex::default(),
             processed: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             last: Mutex::new(None),
@@ -65,6 +87,9 @@ impl Counters {
         registry.register(Box::new(counters.observations.clone()))?;
         registry.register(Box::new(counters.failures.clone()))?;
         registry.register(Box::new(counters.units.clone()))?;
+        registry.register(Box::new(counters.dead_ratio.clone()))?;
+        registry.register(Box::new(counters.dead_gateways.clone()))?;
+        registry.register(Box::new(counters.dead_unusual.clone()))?;
         Ok(counters)
     }
 
@@ -84,6 +109,43 @@ impl Counters {
         self.processed
             .fetch_add(tally.outcomes.len() as u64, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        self.look_back(&tally.fresh);
+    }
+
+    fn look_back(&self, fresh: &[(Option<Mac>, bool)]) {
+        if fresh.is_empty() {
+            return;
+        }
+        let recent = {
+            let mut share = self.share.lock().unwrap_or_else(PoisonError::into_inner);
+            for (gateway, dead) in fresh {
+                share.note(*gateway, *dead);
+            }
+            share.recent()
+        };
+        let before = self.dead_unusual.get() == 1;
+        self.dead_ratio.set(recent.dead as f64 / recent.readings as f64);
+        self.dead_gateways
+            .set(i64::try_from(recent.gateways).unwrap_or(i64::MAX));
+        self.dead_unusual.set(i64::from(recent.is_unusual()));
+        if recent.is_unusual() != before {
+            if before {
+                tracing::info!("the share of dead letters is as usual again");
+            } else {
+                tracing::warn!(
+                    "an unusual share of dead letters: {} of the last {} readings, from {} gateways",
+                    recent.dead,
+                    recent.readings,
+                    recent.gateways
+                );
+            }
+        }
+    }
+
+    /// How many of the last readings are dead.
+    #[must_use]
+    pub fn recent(&self) -> Recent {
+        self.share.lock().unwrap_or_else(PoisonError::into_inner).recent()
     }
 
     /// A unit of work failed and will be tried again.

@@ -8,7 +8,7 @@ use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::foreign;
 use stardust_pipeline::log::LogRecord;
-use stardust_wire::{RawRecord, Subject, Wire};
+use stardust_wire::{LetterRecord, RawRecord, Subject, Wire};
 
 /// A raw record with what the rules make of it.
 pub(crate) struct Message {
@@ -20,12 +20,34 @@ pub(crate) struct Message {
     pub(crate) raw: RawRecord,
     pub(crate) source: Source,
     pub(crate) judged: Judged,
+    /// Set where the record is a dead letter that another service wrote.
+    pub(crate) letter: Option<Elsewhere>,
+}
+
+/// A dead letter of another service: it stands on its topic, the store does not have it yet.
+pub(crate) struct Elsewhere {
+    /// The mapping that it names.
+    pub(crate) mapping_version: String,
+    /// Whether it is about a message; a record of an output topic is none and stands outside the books.
+    pub(crate) of_a_message: bool,
+    /// The store has it from another record: the same letter once more, or a replay of it.
+    pub(crate) known: bool,
+    /// It is known, and from a replay: whether this record was worked before that nothing tells.
+    pub(crate) replayed: bool,
 }
 
 impl Message {
     /// Whether it is a release or a letter's replay: only those name the items to judge, or are of such a source.
     pub(crate) fn judges_again(&self) -> bool {
         self.raw.items.is_some() || matches!(self.source, Source::Release | Source::Replay)
+    }
+
+    /// The items that the record was sent for; none for the message as a whole.
+    pub(crate) fn named(&self) -> Vec<Option<i32>> {
+        match self.raw.wanted() {
+            Some(items) => items.iter().copied().map(Some).collect(),
+            None => vec![None],
+        }
     }
 
     /// The gateway that the record was keyed by, or that the message names.
@@ -54,7 +76,7 @@ pub(crate) fn message(wire: &Wire, mapping: &Mapping, registry: &Registry, recor
                 receipt: &raw.receipt_id,
                 received_at: Timestamp::from_micros(raw.received_at),
                 source,
-                items: raw.items.as_deref(),
+                items: raw.wanted(),
                 body: &raw.body,
             };
             (source, mapping.judge(&envelope, registry))
@@ -69,20 +91,69 @@ pub(crate) fn message(wire: &Wire, mapping: &Mapping, registry: &Registry, recor
         raw,
         source,
         judged,
+        letter: None,
     }
 }
 
+/// Decodes a record of the topic of dead letters; none for one that a parser wrote, which the store has. The door writes
+/// letters of messages that the log refused, router and recorder of records that they can never work: only the parser
+/// puts them into the store, under the record's place.
+pub(crate) fn letter(wire: &Wire, record: &LogRecord) -> Option<Message> {
+    let letter = wire.decode::<LetterRecord>(Subject::Dead, &record.value).ok()?;
+    let item = letter.items.first()?;
+    let of_a_message = item.stage == Stage::Spool.label();
+    if !of_a_message && letter.mapping_version != foreign::NO_MAPPING {
+        return None;
+    }
+    let judged = dead(Death {
+        stage: Stage::from_label(&item.stage).unwrap_or(Stage::Payload),
+        reason: DeadReason::from_label(&item.reason).unwrap_or(DeadReason::Unreadable),
+        field: None,
+        detail: (!of_a_message).then(|| "a record of an output topic".to_owned()),
+    });
+    Some(Message {
+        topic: record.topic.as_str().to_owned(),
+        partition: record.partition,
+        offset: record.offset,
+        recorded: Timestamp::from_micros(letter.last_try),
+        source: Source::from_label(&letter.source).unwrap_or(Source::Http),
+        judged,
+        letter: Some(Elsewhere {
+            mapping_version: letter.mapping_version,
+            of_a_message,
+            known: false,
+            replayed: false,
+        }),
+        raw: RawRecord {
+            receipt_id: letter.receipt_id,
+            request_id: letter.request_id,
+            received_at: letter.received_at,
+            source: letter.source,
+            content_type: letter.content_type,
+            gateway: letter.gateway,
+            migration_run: letter.migration_run,
+            items: None,
+            body: letter.body,
+        },
+    })
+}
+
 fn unreadable() -> Judged {
+    dead(Death {
+        stage: Stage::Payload,
+        reason: DeadReason::Unreadable,
+        field: None,
+        detail: Some("the value is not a raw record of this pipeline".to_owned()),
+    })
+}
+
+/// A message that is dead as a whole.
+fn dead(death: Death) -> Judged {
     Judged {
         gateway: None,
         readings: vec![Reading {
             item: None,
-            verdict: Verdict::Dead(Death {
-                stage: Stage::Payload,
-                reason: DeadReason::Unreadable,
-                field: None,
-                detail: Some("the value is not a raw record of this pipeline".to_owned()),
-            }),
+            verdict: Verdict::Dead(death),
             dead_quantities: Vec::new(),
             main_id: None,
             observation_ids: Vec::new(),

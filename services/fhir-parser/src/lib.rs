@@ -10,12 +10,16 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod back;
 mod counters;
 mod decode;
+mod filter;
 mod letters;
 mod outputs;
 mod release;
+mod replay;
 mod settle;
+mod share;
 mod sheaf;
 mod stage;
 mod statistics;
@@ -28,8 +32,12 @@ use stardust_pipeline::topics::Topics;
 use stardust_wire::Wire;
 use tokio::sync::watch;
 
+pub use back::ReleaseError;
 pub use counters::Counters;
-pub use release::{Filter, ReleaseError, Released, Releaser};
+pub use filter::{Filter, Pages, WAITING};
+pub use release::{Released, Releaser};
+pub use replay::{Forecast, Replayed, Replayer, is_foreign};
+pub use share::Recent;
 pub use stage::{Parser, as_new};
 pub use statistics::statistics;
 

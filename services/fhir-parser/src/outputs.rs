@@ -53,10 +53,26 @@ impl<'a> Outputs<'a> {
         for (at, s) in settled.iter().enumerate() {
             let message = &self.messages[s.message];
             let reading = &message.judged.readings[s.reading];
+            let own = letters.of(at).find(|l| !l.partial);
+            let counts = match s.fate {
+                Fate::Created(_) | Fate::Duplicate(_) => true,
+                Fate::Parked | Fate::Dead => own.is_some(),
+                Fate::Redelivered => false,
+            };
+            if counts && !message.judges_again() {
+                let dead = matches!(s.fate, Fate::Dead);
+                self.tally.fresh.push((message.gateway(), dead));
+            }
+            if let Some(letter) = &message.letter {
+                // It stands on its topic already; what is left to say is what became of the message.
+                if letter.of_a_message && (own.is_some() || letter.replayed) {
+                    self.refused(message, reading, "dead", true)?;
+                }
+                continue;
+            }
             for letter in letters.of(at) {
                 shelves.entry((s.message, letter.shelf)).or_default().push(letter);
             }
-            let own = letters.of(at).any(|l| !l.partial);
             match &s.fate {
                 Fate::Created(documents) => {
                     self.documents(documents)?;
@@ -75,9 +91,19 @@ impl<'a> Outputs<'a> {
                     )?;
                     self.tally.outcomes.push("duplicate");
                 }
-                Fate::Parked if own => self.refused(message, reading, "parked")?,
-                Fate::Dead if own => self.refused(message, reading, "dead")?,
-                Fate::Redelivered | Fate::Parked | Fate::Dead => self.tally.outcomes.push("redelivered"),
+                Fate::Redelivered => self.tally.outcomes.push("redelivered"),
+                Fate::Parked | Fate::Dead => match own {
+                    Some(letter) => {
+                        let outcome = if letter.shelf == Shelf::Dead {
+                            "dead"
+                        } else {
+                            "parked"
+                        };
+                        // Of a second try the event of the first one stands: one for each outcome of a reading.
+                        self.refused(message, reading, outcome, letter.first_try == letter.last_try)?;
+                    }
+                    None => self.tally.outcomes.push("redelivered"),
+                },
             }
         }
         for (at, message) in self.messages.iter().enumerate() {
@@ -230,6 +256,7 @@ impl<'a> Outputs<'a> {
         message: &Message,
         reading: &Reading,
         outcome: &'static str,
+        first: bool,
     ) -> Result<(), WireError> {
         let (audit, reason) = match &reading.verdict {
             Verdict::Park(reason) => (AuditOutcome::Parked, ParkReason::label(*reason)),
@@ -246,6 +273,9 @@ impl<'a> Outputs<'a> {
         }
         self.tally.outcomes.push(outcome);
         self.tally.reasons.push((outcome, reason));
+        if !first {
+            return Ok(());
+        }
         self.audit(message, reading, audit, Some(reason), &[])
     }
 

@@ -1,25 +1,21 @@
 //! Release: parked readings go back into the raw topic once the registry knows their device.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
-use stardust_domain::ids::Mac;
-use stardust_domain::outcome::{ParkReason, Source};
-use stardust_domain::reading::{Envelope, Verdict};
-use stardust_domain::time::Timestamp;
-use stardust_pipeline::log::{Log, LogError, NewRecord};
-use stardust_pipeline::store::{Letter, LetterState, Shelf, Store, StoreError};
+use stardust_domain::outcome::Source;
+use stardust_domain::reading::Verdict;
+use stardust_pipeline::log::{Bounds, Log};
+use stardust_pipeline::store::{Letter, LetterState, Shelf, Store};
 use stardust_pipeline::worker::stopped;
-use stardust_wire::{RawRecord, Subject, WireError};
+use stardust_wire::RawRecord;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::Rules;
+use crate::back::{Back, CHUNK, Due, Lease, ReleaseError, in_order};
+use crate::filter::{Filter, Pages, WAITING};
 
-const PAGE: usize = 500;
 const LEASE: &str = "release";
-const LEASE_SECONDS: u32 = 60;
 
 /// Sends parked readings back.
 #[derive(Debug, Clone)]
@@ -34,75 +30,27 @@ pub struct Releaser<L, S> {
     pub holder: String,
 }
 
-/// Which parked readings.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only of this reason.
-    pub reason: Option<ParkReason>,
-    /// Only of this gateway.
-    pub gateway: Option<Mac>,
-    /// Only first tried at or after.
-    pub since: Option<Timestamp>,
-    /// Only first tried before.
-    pub until: Option<Timestamp>,
-}
-
-impl Filter {
-    /// Whether a letter passes.
-    #[must_use]
-    pub fn passes(&self, letter: &Letter) -> bool {
-        self.reason.is_none_or(|r| letter.reason == r.label())
-            && self.gateway.is_none_or(|g| letter.gateway == Some(g))
-            && self.since.is_none_or(|t| letter.first_try >= t)
-            && self.until.is_none_or(|t| letter.first_try < t)
-    }
-}
-
 /// What a release did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Released {
-    /// Parked readings that were looked at.
+    /// Parked readings that passed the filter.
     pub waiting: u64,
     /// Sent back (in a dry run: would be).
     pub released: u64,
+    /// The log refuses their raw record; they wait on.
+    pub refused: u64,
     /// Another process holds the lease; nothing was done.
     pub busy: bool,
 }
 
-/// A release failed; what was sent is safe, the rest waits.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReleaseError {
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The log.
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// A kept record cannot be read.
-    #[error("a kept raw record cannot be read: {0}")]
-    Wire(#[from] WireError),
-}
-
-/// The source of a released record. Old messages sent in bulk stay what they are: under another source their clock
-/// would be judged by another rule, and their readings would get other times and ids.
-fn source_of(raw: &RawRecord) -> Source {
-    if raw.source == Source::Backfill.label() {
-        Source::Backfill
-    } else {
-        Source::Release
-    }
-}
-
 impl<L: Log, S: Store> Releaser<L, S> {
-    /// Releases what the registry can place by then, every `every` until told to stop.
-    pub async fn watch(self, every: Duration, mut stopping: watch::Receiver<bool>) {
-        // What a process before this one marked and may not have sent is taken up once.
-        let mut unfinished = true;
+    /// Releases what the registry can place by then, every `every` until told to stop. `group` is the parser's.
+    pub async fn watch(self, group: String, every: Duration, mut stopping: watch::Receiver<bool>) {
+        // Where the raw topic ended when somebody's marks were last looked at.
+        let mut ends: Option<Vec<Bounds>> = None;
         loop {
-            match self.run(&Filter::default(), unfinished, false).await {
+            match self.round(&group, &mut ends).await {
                 Ok(done) => {
-                    unfinished &= done.busy;
                     if done.released > 0 {
                         tracing::info!(
                             released = done.released,
@@ -120,6 +68,31 @@ impl<L: Log, S: Store> Releaser<L, S> {
         }
     }
 
+    /// One round of the watch. A reading that somebody marked and never sent must not wait for ever: once the group has
+    /// worked all that stood in the raw topic after the mark, what is still marked was not sent.
+    async fn round(&self, group: &str, ends: &mut Option<Vec<Bounds>>) -> Result<Released, ReleaseError> {
+        let unfinished = match ends.as_deref() {
+            Some(ends) => self.worked(group, ends).await?,
+            None => false,
+        };
+        if unfinished || ends.is_none() {
+            *ends = Some(self.log.bounds(&self.rules.topics.raw).await?);
+        }
+        self.run(&Filter::default(), unfinished, false).await
+    }
+
+    async fn worked(&self, group: &str, ends: &[Bounds]) -> Result<bool, ReleaseError> {
+        let committed = self.log.committed(group, &self.rules.topics.raw).await?;
+        Ok(ends.iter().filter(|end| end.high > end.low).all(|end| {
+            let next = committed
+                .iter()
+                .find(|(partition, _)| *partition == end.partition);
+            // The last offset can be a control record, which no group ever commits.
+            next.and_then(|(_, next)| *next)
+                .is_some_and(|next| next + 1 >= end.high)
+        }))
+    }
+
     /// Releases the parked readings that pass the filter and that the registry can place now. `unfinished` also takes
     /// those that a process marked and may not have sent: sending again is safe by the ids.
     ///
@@ -131,133 +104,85 @@ impl<L: Log, S: Store> Releaser<L, S> {
         unfinished: bool,
         dry_run: bool,
     ) -> Result<Released, ReleaseError> {
+        let lease = Lease::new(&self.store, LEASE, &self.holder);
         if dry_run {
-            return self.pass(filter, unfinished, true).await;
+            return self.pass(filter, unfinished, None).await;
         }
-        if !self.store.lease(LEASE, &self.holder, LEASE_SECONDS).await? {
-            return Ok(Released {
-                busy: true,
-                ..Released::default()
-            });
-        }
-        let done = self.pass(filter, unfinished, false).await;
-        // Free at once for the next, be it a command or another process: who only waits for its end would never
-        // find it free while a parser renews it.
-        let freed = self.store.lease(LEASE, &self.holder, 0).await;
-        let done = done?;
-        freed?;
-        Ok(done)
+        let done = lease.hold(self.pass(filter, unfinished, Some(&lease))).await?;
+        Ok(done.unwrap_or(Released {
+            busy: true,
+            ..Released::default()
+        }))
     }
 
-    async fn pass(&self, filter: &Filter, unfinished: bool, dry_run: bool) -> Result<Released, ReleaseError> {
-        let mut done = Released::default();
-        let states: &[LetterState] = if unfinished {
-            &[LetterState::Open, LetterState::Releasing]
-        } else {
-            &[LetterState::Open]
+    /// Without a lease nothing is sent.
+    async fn pass(
+        &self,
+        filter: &Filter,
+        unfinished: bool,
+        lease: Option<&Lease<'_, S>>,
+    ) -> Result<Released, ReleaseError> {
+        let back = Back {
+            log: &self.log,
+            store: &self.store,
+            rules: &self.rules,
+            shelf: Shelf::Parked,
+            source: Source::Release,
         };
-        let mut ready: Vec<Letter> = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let page = self
-                .store
-                .letters_after(Shelf::Parked, states, after.as_deref(), PAGE)
-                .await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.clone());
-            done.waiting += page.len() as u64;
-            let passing: Vec<Letter> = page.into_iter().filter(|l| filter.passes(l)).collect();
-            ready.extend(self.placeable(passing).await?);
-        }
-        // In the order in which they came, so that a gateway's readings keep theirs.
-        ready.sort_by(|a, b| (a.first_try, &a.writer.position).cmp(&(b.first_try, &b.writer.position)));
-        done.released = ready.len() as u64;
-        if !dry_run {
-            for chunk in ready.chunks(PAGE) {
-                self.store.lease(LEASE, &self.holder, LEASE_SECONDS).await?;
-                self.send(chunk).await?;
+        let states = if unfinished { WAITING } else { &WAITING[..1] };
+        let mut done = Released::default();
+        let mut ready: Vec<Due> = Vec::new();
+        let mut pages = Pages::new(&self.store, Shelf::Parked, states, filter);
+        while let Some(letters) = pages.next().await? {
+            done.waiting += letters.len() as u64;
+            placeable(&back, &letters, &mut ready).await?;
+            if let Some(lease) = lease {
+                lease.renew().await?;
             }
+        }
+        in_order(&mut ready);
+        let Some(lease) = lease else {
+            done.released = ready.len() as u64;
+            return Ok(done);
+        };
+        for chunk in ready.chunks(CHUNK) {
+            lease.renew().await?;
+            let sent = back.send(chunk).await?;
+            done.released += sent.letters;
+            done.refused += sent.refused;
         }
         Ok(done)
     }
+}
 
-    /// Those of a page that the registry can place now.
-    async fn placeable(&self, letters: Vec<Letter>) -> Result<Vec<Letter>, ReleaseError> {
-        let registry = self.rules.registry.borrow().clone();
-        let mut ready = Vec::new();
-        let mut raw: Option<RawRecord> = None;
-        for letter in letters {
-            let receipt = letter.writer.receipt_id.as_str();
-            if raw.as_ref().is_none_or(|r| r.receipt_id != receipt) {
-                raw = self.raw(receipt).await?;
-            }
-            let Some(raw) = &raw else { continue };
-            let item = [letter.writer.position.item];
-            let envelope = Envelope {
-                receipt,
-                received_at: Timestamp::from_micros(raw.received_at),
-                source: source_of(raw),
-                items: Some(&item).filter(|i| i[0] >= 0).map(|i| &i[..]),
-                body: &raw.body,
-            };
-            let judged = self.rules.mapping.judge(&envelope, &registry);
-            if judged
-                .readings
-                .iter()
-                .all(|r| !matches!(r.verdict, Verdict::Park(_)))
-            {
-                ready.push(letter);
-            }
+/// Adds those of a page that the registry can place now, and those that are on their way already.
+async fn placeable<L: Log, S: Store>(
+    back: &Back<'_, L, S>,
+    letters: &[Letter],
+    ready: &mut Vec<Due>,
+) -> Result<(), ReleaseError> {
+    let mut raw: Option<RawRecord> = None;
+    for letter in letters {
+        // Whoever marked it may not have sent it, and only the parser's answer opens it again.
+        if letter.state == LetterState::Releasing {
+            ready.push(Due::from(letter));
+            continue;
         }
-        Ok(ready)
-    }
-
-    async fn raw(&self, receipt: &str) -> Result<Option<RawRecord>, ReleaseError> {
-        match self.store.kept_raw(receipt).await? {
-            Some(value) => Ok(Some(self.rules.wire.decode(Subject::Raw, &value)?)),
-            None => {
+        let receipt = letter.writer.receipt_id.as_str();
+        if raw.as_ref().is_none_or(|r| r.receipt_id != receipt) {
+            raw = back.raw(receipt).await?;
+            if raw.is_none() {
                 tracing::warn!(receipt, "the raw record of a parked reading is not in the store");
-                Ok(None)
             }
         }
+        let waits = raw.as_ref().is_none_or(|raw| {
+            let judged = back.judge(raw, letter.writer.position.item);
+            let mut verdicts = judged.readings.iter().map(|r| &r.verdict);
+            verdicts.any(|v| matches!(v, Verdict::Park(_)))
+        });
+        if !waits {
+            ready.push(Due::from(letter));
+        }
     }
-
-    /// Marks letters and publishes their raw records with the items to judge.
-    async fn send(&self, letters: &[Letter]) -> Result<(), ReleaseError> {
-        let ids: Vec<String> = letters.iter().map(|l| l.id.clone()).collect();
-        self.store.mark_releasing(Shelf::Parked, &ids).await?;
-        let mut receipts: Vec<&str> = Vec::new();
-        let mut items: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-        for letter in letters {
-            let receipt = letter.writer.receipt_id.as_str();
-            let of = items.entry(receipt).or_default();
-            if of.is_empty() {
-                receipts.push(receipt);
-            }
-            of.push(letter.writer.position.item);
-        }
-        let mut records = Vec::with_capacity(receipts.len());
-        for receipt in receipts {
-            let Some(raw) = self.raw(receipt).await? else {
-                continue;
-            };
-            let items = items.remove(receipt).filter(|of| of.iter().all(|i| *i >= 0));
-            let key = raw.gateway.clone().unwrap_or_else(|| raw.receipt_id.clone());
-            let released = RawRecord {
-                source: Source::Release.label().to_owned(),
-                items,
-                ..raw
-            };
-            let value = self.rules.wire.encode(Subject::Raw, &released)?;
-            records.push(NewRecord {
-                topic: self.rules.topics.raw.clone(),
-                key: Bytes::from(key),
-                value: Bytes::from(value),
-            });
-        }
-        for acked in self.log.publish(records).await {
-            acked?;
-        }
-        Ok(())
-    }
+    Ok(())
 }

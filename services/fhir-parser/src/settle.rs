@@ -328,7 +328,12 @@ impl Letters {
         for (at, s) in settled.iter().enumerate() {
             let message = &messages[s.message];
             let reading = &message.judged.readings[s.reading];
+            let mapping_version = message
+                .letter
+                .as_ref()
+                .map_or(mapping_version, |letter| &letter.mapping_version);
             let whole = match s.fate {
+                Fate::Parked | Fate::Dead if message.letter.as_ref().is_some_and(|l| l.known) => None,
                 Fate::Parked | Fate::Dead => letters::whole(message, reading, mapping_version),
                 _ => None,
             };
@@ -391,6 +396,34 @@ impl Letters {
                 Won::Present(writer) => *writer == letter.writer,
             })
             .collect();
+    }
+
+    /// Ids of letters that may stand for a second try: of records that are sent to be judged again.
+    pub(crate) fn tried_again(
+        &self,
+        messages: &[Message],
+        settled: &[Settled<'_>],
+        shelf: Shelf,
+    ) -> Vec<String> {
+        self.all
+            .iter()
+            .zip(&self.of)
+            .filter(|(letter, at)| letter.shelf == shelf && messages[settled[**at].message].judges_again())
+            .map(|(letter, _)| letter.id.clone())
+            .collect()
+    }
+
+    /// Takes over when letters of second tries were first tried, as the store has them.
+    pub(crate) fn first_tried(&mut self, stored: &[Letter]) {
+        let stored: HashMap<(Shelf, &str), Timestamp> = stored
+            .iter()
+            .map(|l| ((l.shelf, l.id.as_str()), l.first_try))
+            .collect();
+        for letter in &mut self.all {
+            if let Some(first) = stored.get(&(letter.shelf, letter.id.as_str())) {
+                letter.first_try = *first;
+            }
+        }
     }
 
     /// The letters of a settled reading that are this batch's own.

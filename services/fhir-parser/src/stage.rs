@@ -1,6 +1,6 @@
 //! The parser's unit of work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use stardust_domain::reading::Verdict;
@@ -41,6 +41,7 @@ impl<S: Store> Parser<S> {
 
     async fn unit(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let mut messages = self.judge(batch);
+        self.recognise(&mut messages).await?;
         let recalled = self.recall(&messages).await?;
         let stored = self.insert(&mut messages, &recalled).await?;
         let settled = settle::settle(&messages, &stored, &recalled);
@@ -56,8 +57,44 @@ impl<S: Store> Parser<S> {
         let registry = self.rules.registry.borrow().clone();
         batch
             .iter()
-            .map(|r| decode::message(&self.rules.wire, &self.rules.mapping, &registry, r))
+            .filter_map(|r| {
+                if r.topic == self.rules.topics.dead {
+                    decode::letter(&self.rules.wire, r)
+                } else {
+                    Some(decode::message(
+                        &self.rules.wire,
+                        &self.rules.mapping,
+                        &registry,
+                        r,
+                    ))
+                }
+            })
             .collect()
+    }
+
+    /// Recognises letters of other services that the store has from elsewhere by now: such a record tells nothing of what
+    /// became of its letter since, and must not open it again.
+    async fn recognise(&self, messages: &mut [Message]) -> Result<(), StoreError> {
+        let (mut ids, mut letters) = (Vec::new(), Vec::new());
+        for message in messages {
+            let place = (message.topic.clone(), message.partition, message.offset);
+            if let Some(letter) = &mut message.letter {
+                ids.push(Letter::id_of(&message.raw.receipt_id, None, None));
+                letters.push((place, letter));
+            }
+        }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let stored = self.store.letters(Shelf::Dead, &ids).await?;
+        for ((place, letter), stored) in letters.into_iter().zip(stored) {
+            if let Some(Letter { writer, .. }) = stored {
+                let at = writer.position;
+                letter.replayed = at.topic != place.0;
+                letter.known = (at.topic, at.partition, at.offset) != place;
+            }
+        }
+        Ok(())
     }
 
     /// What is stored at the positions of this batch: a redelivery or a replay meets its own documents.
@@ -144,13 +181,25 @@ impl<S: Store> Parser<S> {
         Ok(stored)
     }
 
+    /// Closes the letters that records of this batch answer: of every reading that does not stay on the shelf, and of
+    /// every item that a record was sent for. By other rules than those of the letter a message may fall into other items,
+    /// or into none: what is not among its readings any more must not wait for ever.
     async fn close(&self, messages: &[Message], settled: &[Settled<'_>]) -> Result<(), StoreError> {
         for shelf in [Shelf::Parked, Shelf::Dead] {
-            let ids: Vec<String> = settled
-                .iter()
-                .filter(|s| self.again(&messages[s.message]) && s.leaves(shelf))
-                .map(|s| Letter::id_of(&messages[s.message].raw.receipt_id, s.item, None))
-                .collect();
+            let mut ids = Vec::new();
+            for (at, message) in messages.iter().enumerate().filter(|(_, m)| self.again(m)) {
+                let from = settled.partition_point(|s| s.message < at);
+                let own = settled[from..].iter().take_while(|s| s.message == at);
+                let (leave, stay): (Vec<&Settled<'_>>, Vec<&Settled<'_>>) =
+                    own.partition(|s| s.leaves(shelf));
+                let mut items: BTreeSet<Option<i32>> = message.named().into_iter().collect();
+                items.extend(leave.iter().map(|s| s.item));
+                for s in stay {
+                    items.remove(&s.item);
+                }
+                let receipt = &message.raw.receipt_id;
+                ids.extend(items.into_iter().map(|item| Letter::id_of(receipt, item, None)));
+            }
             if !ids.is_empty() {
                 self.store.close_letters(shelf, &ids).await?;
             }
@@ -173,6 +222,19 @@ impl<S: Store> Parser<S> {
         self.store.keep_raw(&raws).await?;
         let won = self.store.insert_letters(letters.all()).await?;
         letters.decide(&won);
+        for shelf in [Shelf::Parked, Shelf::Dead] {
+            let ids = letters.tried_again(messages, settled, shelf);
+            if !ids.is_empty() {
+                let stored: Vec<Letter> = self
+                    .store
+                    .letters(shelf, &ids)
+                    .await?
+                    .into_iter()
+                    .flatten()
+                    .collect();
+                letters.first_tried(&stored);
+            }
+        }
         Ok(letters)
     }
 }

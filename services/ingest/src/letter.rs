@@ -1,12 +1,9 @@
 //! The dead letter of a record that the log refuses for good.
 
 use bytes::Bytes;
-use stardust_domain::outcome::Stage;
+use stardust_domain::outcome::{DeadReason, Stage};
 use stardust_pipeline::log::{NewRecord, Topic};
 use stardust_wire::{LetterItem, LetterRecord, RawRecord, Subject, Wire, WireError};
-
-/// The reason in the letter.
-pub(crate) const REASON: &str = "refused by the log";
 
 /// What is needed to write letters.
 #[derive(Clone)]
@@ -32,7 +29,7 @@ impl Letters {
             items: vec![LetterItem {
                 item_index: None,
                 stage: Stage::Spool.label().to_owned(),
-                reason: REASON.to_owned(),
+                reason: DeadReason::RefusedByTheLog.label().to_owned(),
                 field: None,
             }],
             mapping_version: self.mapping_version.clone(),

@@ -6,6 +6,9 @@ use stardust_wire::{LetterItem, LetterRecord, RawRecord};
 
 use crate::log::LogRecord;
 
+/// In the letter of a value that no mapping has judged.
+pub const NO_MAPPING: &str = "-";
+
 /// A raw record around a value that is not one: its receipt follows from its position.
 #[must_use]
 pub fn raw(record: &LogRecord) -> RawRecord {
@@ -44,7 +47,7 @@ pub fn letter(record: &LogRecord, stage: Stage, reason: DeadReason) -> LetterRec
             reason: reason.label().to_owned(),
             field: None,
         }],
-        mapping_version: "-".to_owned(),
+        mapping_version: NO_MAPPING.to_owned(),
         first_try: raw.received_at,
         last_try: raw.received_at,
         body: raw.body,

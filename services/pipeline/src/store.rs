@@ -383,8 +383,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Option<Writer>>, StoreError>> + Send;
 
     /// Inserts letters if absent; one answer each, in order. On either shelf a letter that is `releasing`, or `closed`
-    /// and written from another position, opens again with the new position, stage, reason, detail, mapping version
-    /// and last try and keeps its first try: that counts as inserted.
+    /// and written from another position, opens again with the new position, stage, reason, field, detail, gateway,
+    /// device, mapping version and last try and keeps its first try: that counts as inserted.
     fn insert_letters(&self, letters: &[Letter])
     -> impl Future<Output = Result<Vec<Won>, StoreError>> + Send;
 

@@ -78,6 +78,12 @@ enum Command {
     /// The books: what was received against what is stored. Exit 0 only if they balance.
     #[command(after_help = "Example: stardust reconcile --json")]
     Reconcile(commands::reconcile::ReconcileArgs),
+    /// Messages and readings that can never work as they stand.
+    #[command(
+        subcommand,
+        after_help = "Example: stardust dead-letters list --reason 'value impossible'"
+    )]
+    DeadLetters(commands::dead_letters::DeadLettersCommand),
     /// Readings that wait for their device or patient.
     #[command(
         subcommand,
@@ -220,6 +226,7 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
         Command::Registry(args) => commands::registry::run(&settings, args).await,
         Command::Export(args) => commands::export::run(&settings, &args).await,
         Command::Reconcile(args) => commands::reconcile::run(&settings, &args).await,
+        Command::DeadLetters(args) => commands::dead_letters::run(&settings, args).await,
         Command::Parked(args) => commands::parked::run(&settings, args).await,
         Command::Topics(args) => commands::topics::run(&settings, args).await,
         Command::Audit(args) => commands::audit::run(&settings, args).await,

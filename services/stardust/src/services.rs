@@ -13,7 +13,7 @@ use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
 use stardust_ingest::{Door, DoorConfig, HttpConfig};
 use stardust_legacy_router::Router;
 use stardust_pipeline::backoff::Backoff;
-use stardust_pipeline::log::{Budget, Log};
+use stardust_pipeline::log::{Budget, Log, Topic};
 use stardust_pipeline::pulse::Pulse;
 use stardust_pipeline::registry_feed;
 use stardust_pipeline::store::Store;
@@ -123,7 +123,7 @@ impl Process {
             let counted = stardust_legacy_router::Counters::register(&counters)?;
             let (store, wire, topics) = (ports.store.clone(), ports.wire.clone(), ports.topics.clone());
             let stage = move || Router::new(store.clone(), wire.clone(), topics.clone(), counted.clone());
-            let config = (ports.groups.router.as_str(), ports.topics.legacy.clone());
+            let config = (ports.groups.router.as_str(), vec![ports.topics.legacy.clone()]);
             let pulse = watched.pulse("legacy-router");
             spawn_workers(&mut workers, &ports, settings, config, stage, &pulse, &stopping);
         }
@@ -131,7 +131,7 @@ impl Process {
             let counted = stardust_audit_recorder::Counters::register(&counters)?;
             let (store, wire, topics) = (ports.store.clone(), ports.wire.clone(), ports.topics.clone());
             let stage = move || Recorder::new(store.clone(), wire.clone(), topics.clone(), counted.clone());
-            let config = (ports.groups.recorder.as_str(), ports.topics.audit.clone());
+            let config = (ports.groups.recorder.as_str(), vec![ports.topics.audit.clone()]);
             let pulse = watched.pulse("audit-recorder");
             spawn_workers(&mut workers, &ports, settings, config, stage, &pulse, &stopping);
         }
@@ -301,7 +301,7 @@ fn spawn_workers<S: Stage>(
     tasks: &mut JoinSet<Ended>,
     ports: &Ports,
     settings: &Settings,
-    (group, topic): (&str, stardust_pipeline::log::Topic),
+    (group, topics): (&str, Vec<Topic>),
     stage: impl Fn() -> S,
     pulse: &Arc<Pulse>,
     stopping: &watch::Receiver<bool>,
@@ -309,7 +309,7 @@ fn spawn_workers<S: Stage>(
     for number in 0..settings.workers {
         let config = WorkerConfig {
             group: group.to_owned(),
-            topics: vec![topic.clone()],
+            topics: topics.clone(),
             worker: number,
             budget: Budget {
                 records: settings.batch_size,
@@ -359,7 +359,9 @@ async fn parse(mut p: Parse) -> Ended {
     };
     let mut tasks = JoinSet::new();
     let stage = || Parser::new(p.ports.store.clone(), rules.clone(), Arc::clone(&p.counters), now);
-    let config = (p.ports.groups.parser.as_str(), p.ports.topics.raw.clone());
+    // Letters of other services too: the parser puts them into the store.
+    let topics = vec![p.ports.topics.raw.clone(), p.ports.topics.dead.clone()];
+    let config = (p.ports.groups.parser.as_str(), topics);
     spawn_workers(
         &mut tasks,
         &p.ports,
@@ -380,7 +382,11 @@ async fn parse(mut p: Parse) -> Ended {
         rules,
         holder: format!("{}/{}", p.settings.instance, std::process::id()),
     };
-    let release = releaser.watch(p.settings.registry_refresh, p.stopping.clone());
+    let release = releaser.watch(
+        p.ports.groups.parser.clone(),
+        p.settings.registry_refresh,
+        p.stopping.clone(),
+    );
     tasks.spawn(async move {
         release.await;
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stardust_fhir_parser::Recent;
 use stardust_ingest::{Away, Component, Health, QueueStats, ReceiptView, State, Views};
 use stardust_pipeline::log::Log;
 use stardust_pipeline::pulse::Pulse;
@@ -85,6 +86,23 @@ fn component(state: &Result<(), String>) -> Component {
     }
 }
 
+/// An unusual share is something to look at; it stops nobody.
+fn dead_letters(recent: &Recent) -> Component {
+    Component {
+        status: if recent.is_unusual() {
+            State::Degraded
+        } else {
+            State::Healthy
+        },
+        detail: recent.is_unusual().then(|| {
+            format!(
+                "{} of the last {} readings are dead letters, from {} gateways: see `stardust dead-letters list`",
+                recent.dead, recent.readings, recent.gateways
+            )
+        }),
+    }
+}
+
 impl Views for ProcessViews {
     async fn receipt(&self, receipt_id: &str) -> Result<Option<ReceiptView>, Away> {
         match timeout(RECEIPT_WITHIN, receipts::find(&self.ports, receipt_id)).await {
@@ -149,6 +167,9 @@ impl Views for ProcessViews {
                 },
             };
             components.insert(beat.service.to_owned(), part);
+        }
+        if let Some(parser) = &self.watched.parser {
+            components.insert("dead-letters".to_owned(), dead_letters(&parser.recent()));
         }
         Health { ready, components }
     }

@@ -25,11 +25,25 @@ pub struct RawRecord {
     pub gateway: Option<String>,
     /// The migration run.
     pub migration_run: Option<String>,
-    /// Items to judge; none: all.
+    /// Items to judge; none: all. [`RawRecord::WHOLE`] stands for the message as a whole.
     pub items: Option<Vec<i32>>,
     /// The bytes as they came.
     #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
     pub body: Bytes,
+}
+
+impl RawRecord {
+    /// In `items`: the message as a whole, once more. For records whose source has to stay what it was and therefore
+    /// does not tell that they were sent again.
+    pub const WHOLE: i32 = -1;
+
+    /// The items to judge; none: all.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&[i32]> {
+        self.items
+            .as_deref()
+            .filter(|items| !items.contains(&Self::WHOLE))
+    }
 }
 
 /// `ava4.readings.parked` and `.dead`: a raw record with the items that did not become Observations.

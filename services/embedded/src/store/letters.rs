@@ -74,7 +74,8 @@ fn insert_one(conn: &Connection, l: &Letter) -> Result<Won, DbError> {
     }
     conn.prepare_cached(
         "UPDATE letters SET state = 'open', receipt_id = ?3, topic = ?4, partition = ?5, offset = ?6, item = ?7,
-             stage = ?8, reason = ?9, detail = ?10, mapping_version = ?11, last_try_us = ?12
+             stage = ?8, reason = ?9, detail = ?10, mapping_version = ?11, last_try_us = ?12, field = ?13, gateway = ?14,
+             device = ?15
          WHERE shelf = ?1 AND id = ?2",
     )?
     .execute(params![
@@ -90,6 +91,9 @@ fn insert_one(conn: &Connection, l: &Letter) -> Result<Won, DbError> {
         l.detail,
         l.mapping_version,
         l.last_try.micros(),
+        l.field,
+        l.gateway.map(|m| m.to_string()),
+        l.device.map(|m| m.to_string()),
     ])?;
     Ok(Won::Inserted)
 }

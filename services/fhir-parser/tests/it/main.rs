@@ -1,6 +1,8 @@
 //! The parser's unit of work over a real store: who wins, what is rebuilt, what comes of copies.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod letters;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -15,7 +15,9 @@ fn later(letter: &Letter, topic: &str, offset: i64) -> Letter {
         writer,
         stage: "mapping".into(),
         reason: "patient unknown".into(),
+        field: Some("bp_low".into()),
         detail: None,
+        device: None,
         mapping_version: "m2".into(),
         first_try: instant(offset),
         last_try: instant(offset),
@@ -115,7 +117,9 @@ pub(super) async fn a_letter_opens_again_and_keeps_its_first_try<F: StoreFixture
             ensure_eq!(found.writer, again.writer, "the new position");
             ensure_eq!(found.stage, again.stage, "the new stage");
             ensure_eq!(found.reason, again.reason, "the new reason");
+            ensure_eq!(found.field, again.field, "the new field");
             ensure_eq!(found.detail, again.detail, "the new detail");
+            ensure_eq!(found.device, again.device, "the new device, or none");
             ensure_eq!(found.mapping_version, again.mapping_version, "the new mapping");
             ensure_eq!(found.last_try, again.last_try, "the new last try");
             ensure_eq!(found.first_try, first.first_try, "the first try stays");

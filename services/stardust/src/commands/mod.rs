@@ -1,7 +1,9 @@
 //! The commands, one a file.
 
 pub mod audit;
+pub mod dead_letters;
 pub mod export;
+pub mod letters;
 pub mod map;
 pub mod parked;
 pub mod reconcile;

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 use stardust_domain::ids::Mac;
 use stardust_domain::outcome::ParkReason;
 use stardust_domain::time::Timestamp;
-use stardust_fhir_parser::{Filter, Releaser, Rules};
-use stardust_pipeline::registry_feed;
-use stardust_pipeline::store::{LetterState, Shelf, Store};
-use tokio::sync::watch;
+use stardust_fhir_parser::{Filter, Released, Releaser};
+use stardust_pipeline::store::Shelf;
 
+use super::letters;
 use crate::Failure;
 use crate::ports::{self, Use};
 use crate::settings::Settings;
@@ -19,7 +18,14 @@ use crate::settings::Settings;
 pub enum ParkedCommand {
     /// Show those that wait.
     #[command(after_help = "Example: stardust parked list --gateway 02:00:00:AA:00:01")]
-    List(Which),
+    List {
+        /// Which.
+        #[command(flatten)]
+        which: Which,
+        /// One JSON object a line.
+        #[arg(long)]
+        json: bool,
+    },
     /// Send those back that the registry can place now.
     #[command(after_help = "Example: stardust parked release --dry-run")]
     Release {
@@ -41,6 +47,9 @@ pub struct Which {
     /// Only of this gateway.
     #[arg(long, value_name = "MAC", value_parser = super::gateway)]
     gateway: Option<Mac>,
+    /// Only of this receipt.
+    #[arg(long, value_name = "ID")]
+    receipt: Option<String>,
     /// Only first tried at or after this time.
     #[arg(long, value_name = "TIME", value_parser = super::time)]
     since: Option<Timestamp>,
@@ -59,82 +68,44 @@ fn reason(text: &str) -> Result<ParkReason, String> {
 impl Which {
     fn filter(&self) -> Filter {
         Filter {
-            reason: self.reason,
+            reason: self.reason.map(ParkReason::label),
             gateway: self.gateway,
+            receipt: self.receipt.clone(),
             since: self.since,
             until: self.until,
+            ..Filter::default()
         }
     }
 }
-
-const PAGE: usize = 500;
 
 /// Runs the command.
 pub async fn run(settings: &Settings, command: ParkedCommand) -> Result<ExitCode, Failure> {
     let ports = ports::open(settings, Use::Beside, false).await?;
     match command {
-        ParkedCommand::List(which) => {
-            let filter = which.filter();
-            let mut after: Option<String> = None;
-            let mut shown = 0_u64;
-            loop {
-                let states = [LetterState::Open, LetterState::Releasing];
-                let page = ports
-                    .store
-                    .letters_after(Shelf::Parked, &states, after.as_deref(), PAGE)
-                    .await
-                    .map_err(anyhow::Error::from)?;
-                let Some(last) = page.last() else { break };
-                after = Some(last.id.clone());
-                for letter in page.iter().filter(|l| filter.passes(l)) {
-                    shown += 1;
-                    let mac = |mac: Option<Mac>| mac.map_or_else(|| "-".to_owned(), |m| m.to_string());
-                    println!(
-                        "{} gateway {} device {} {} since {} ({})",
-                        letter.id,
-                        mac(letter.gateway),
-                        mac(letter.device),
-                        letter.reason,
-                        letter.first_try.instant().unwrap_or_default(),
-                        letter.state.label()
-                    );
-                }
-            }
-            println!("{shown} readings wait");
+        ParkedCommand::List { which, json } => {
+            letters::list(&ports, Shelf::Parked, &which.filter(), json).await?;
         }
         ParkedCommand::Release { which, dry_run } => {
-            let registry = registry_feed::load(&ports.store)
-                .await
-                .map_err(anyhow::Error::from)?;
-            let (_sender, registry) = watch::channel(registry);
             let releaser = Releaser {
                 log: ports.log.clone(),
                 store: ports.store.clone(),
-                rules: Rules {
-                    wire: ports.wire.clone(),
-                    mapping: ports.mapping.clone(),
-                    registry,
-                    topics: ports.topics.clone(),
-                    legacy_routing: settings.legacy_routing,
-                },
-                holder: format!("{}/{}", settings.instance, std::process::id()),
+                rules: letters::rules(&ports, settings).await?,
+                holder: letters::holder(settings),
             };
-            let done = releaser
-                .run(&which.filter(), false, dry_run)
-                .await
-                .map_err(anyhow::Error::from)?;
-            if done.busy {
-                return Err(anyhow::anyhow!(
-                    "another process is releasing parked readings at this moment; try again in a minute"
-                )
-                .into());
-            }
+            let filter = which.filter();
+            // Also what somebody marked and may not have sent.
+            let work = || releaser.run(&filter, true, dry_run);
+            let done = letters::in_turn(work, |done: &Released| done.busy).await?;
             let verb = if dry_run {
                 "would go back"
             } else {
                 "went back to the raw topic"
             };
             println!("{} of {} parked readings {verb}", done.released, done.waiting);
+            if done.refused > 0 {
+                println!("{} wait on: the log refuses their record", done.refused);
+                return Ok(ExitCode::FAILURE);
+            }
         }
     }
     Ok(ExitCode::SUCCESS)
