@@ -1,5 +1,6 @@
 //! The broker or the database is away.
 
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ use stardust_scenarios::registry::Registry;
 use stardust_scenarios::servers::{self, Server};
 use stardust_scenarios::stack::{Backend, SERVICES, Stack};
 use stardust_scenarios::{wait, ward};
+
+use super::two_parsers::owners;
 
 const BEDS: u8 = 6;
 
@@ -86,6 +89,11 @@ pub fn the_database_goes_and_comes_back() {
     stack.start();
     let load = Load::start(stack.door(), 4, BEDS, u64::MAX, Duration::from_millis(60));
     wait::until("messages are acknowledged", || (load.count() > 100).then_some(()));
+    // A member that loses its partitions drops its insert, and the test server lets others see what it then forgets.
+    wait::until("both members have their partitions", || {
+        let members: BTreeSet<_> = owners(&stack).into_iter().map(|(_, member)| member).collect();
+        (members.len() == 2).then_some(())
+    });
     database.kill9();
     let at_the_outage = load.count();
     wait::until("the door goes on without the database", || {

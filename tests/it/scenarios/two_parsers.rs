@@ -13,7 +13,7 @@ use stardust_scenarios::wait;
 const BEDS: u8 = 16;
 
 /// Host or client ids, by partition, as Kafka's own tool tells them.
-fn owners(stack: &Stack) -> Vec<(String, String)> {
+pub(super) fn owners(stack: &Stack) -> Vec<(String, String)> {
     let group = stack.setting("FHIR_QUEUE_NAME");
     let brokers = stack.setting("KAFKA_BROKERS");
     let text = kafka_tool(
