@@ -1,4 +1,4 @@
-//! The ledger: one current outcome for each unit.
+//! The ledger: one current outcome for each unit of a stretch.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,19 +6,8 @@ use stardust_domain::ids::Mac;
 use stardust_domain::time::Timestamp;
 use uuid::Uuid;
 
-use crate::report::{Counts, Row};
-
-/// (receipt, item): the item is -1 for a message as a whole.
-pub(crate) type Unit = (u128, i32);
-
-/// The unit of a receipt and an item.
-pub(crate) fn unit(receipt: &str, item: Option<i32>) -> Unit {
-    // Receipts are UUIDs; whatever else stands there is folded into one.
-    let receipt = receipt
-        .parse::<Uuid>()
-        .unwrap_or_else(|_| stardust_domain::ids::uuid_of(receipt));
-    (receipt.as_u128(), item.unwrap_or(-1))
-}
+use crate::line::{Line, Unit};
+use crate::report::Counts;
 
 /// An outcome, the strongest last: a reading that was parked and released is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +21,32 @@ pub(crate) enum Outcome {
     Stored,
 }
 
+impl Outcome {
+    /// Whether nothing changes it any more.
+    pub(crate) const fn is_settled(self) -> bool {
+        matches!(self, Self::Stored | Self::Duplicate | Self::Ignored)
+    }
+}
+
+/// Gateway and hour of the receipt, as they are written.
+pub(crate) type RowKey = (String, String);
+
+/// A unit whose outcome can still change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Open {
+    pub(crate) receipt: String,
+    pub(crate) item: Option<i32>,
+    pub(crate) main: Option<Uuid>,
+}
+
+/// The units of a gateway and hour.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) counts: Counts,
+    /// Those that wait, are dead or lost; the counts have them too.
+    pub(crate) open: Vec<Open>,
+}
+
 struct Entry {
     outcome: Outcome,
     row: u32,
@@ -42,83 +57,91 @@ struct Entry {
 #[derive(Default)]
 pub(crate) struct Ledger {
     units: HashMap<Unit, Entry>,
-    rows: Vec<(Option<Mac>, i64)>,
+    open: HashMap<Unit, Open>,
+    rows: Vec<((Option<Mac>, i64), u64)>,
     index: HashMap<(Option<Mac>, i64), u32>,
 }
 
 impl Ledger {
-    /// Notes one copy of a unit. `copy` is false for a release or replay, which is no further delivery.
-    pub(crate) fn note(
-        &mut self,
-        unit: Unit,
-        gateway: Option<Mac>,
-        received: Timestamp,
-        outcome: Outcome,
-        copy: bool,
-    ) {
-        let key = (gateway, received.seconds().div_euclid(3_600));
-        let row = *self.index.entry(key).or_insert_with(|| {
-            self.rows.push(key);
+    fn row(&mut self, line: &Line) -> u32 {
+        let key = (line.gateway, line.received.seconds().div_euclid(3_600));
+        *self.index.entry(key).or_insert_with(|| {
+            self.rows.push((key, 0));
             u32::try_from(self.rows.len() - 1).unwrap_or(u32::MAX)
-        });
-        let entry = self.units.entry(unit).or_insert(Entry {
+        })
+    }
+
+    /// Notes one copy of a unit.
+    pub(crate) fn note(&mut self, line: &Line, outcome: Outcome) {
+        let row = self.row(line);
+        let entry = self.units.entry(line.unit).or_insert(Entry {
             outcome,
             row,
             copies: 0,
         });
         entry.outcome = entry.outcome.max(outcome);
-        entry.copies += u32::from(copy);
-    }
-
-    /// The current outcome of a unit.
-    pub(crate) fn outcome(&self, unit: &Unit) -> Option<Outcome> {
-        self.units.get(unit).map(|e| e.outcome)
-    }
-
-    /// Totals and rows.
-    pub(crate) fn close(&self) -> (Counts, Vec<Row>) {
-        let mut rows = vec![Counts::default(); self.rows.len()];
-        let mut totals = Counts::default();
-        for entry in self.units.values() {
-            let further = u64::from(entry.copies.saturating_sub(1));
-            let row = usize::try_from(entry.row).ok().and_then(|at| rows.get_mut(at));
-            for counts in [Some(&mut totals), row].into_iter().flatten() {
-                counts.received += 1;
-                counts.redelivered += further;
-                *match entry.outcome {
-                    Outcome::Waiting => &mut counts.waiting,
-                    Outcome::Lost => &mut counts.lost,
-                    Outcome::Ignored => &mut counts.ignored,
-                    Outcome::Duplicate => &mut counts.duplicate,
-                    Outcome::Dead => &mut counts.dead,
-                    Outcome::Parked => &mut counts.parked,
-                    Outcome::Stored => &mut counts.stored,
-                } += 1;
-            }
+        entry.copies += 1;
+        if !outcome.is_settled() && outcome != Outcome::Waiting {
+            self.open.entry(line.unit).or_insert_with(|| Open {
+                receipt: line.receipt.clone(),
+                item: line.item,
+                main: line.main,
+            });
         }
-        let sorted: BTreeMap<(String, i64), Counts> = self
+    }
+
+    /// Notes a further copy of a unit that was counted in an earlier stretch.
+    pub(crate) fn redelivered(&mut self, line: &Line) {
+        let row = self.row(line);
+        if let Some(row) = usize::try_from(row).ok().and_then(|at| self.rows.get_mut(at)) {
+            row.1 += 1;
+        }
+    }
+
+    /// How many units there are.
+    pub(crate) fn len(&self) -> usize {
+        self.units.len()
+    }
+
+    /// How many of them can still change.
+    pub(crate) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The tallies by gateway and hour.
+    pub(crate) fn close(mut self) -> BTreeMap<RowKey, Tally> {
+        let mut tallies: Vec<Tally> = self
             .rows
             .iter()
-            .zip(rows)
-            .map(|((gateway, hour), counts)| {
-                (
-                    (
-                        gateway.map_or_else(|| "-".to_owned(), |mac| mac.to_string()),
-                        *hour,
-                    ),
-                    counts,
-                )
+            .map(|(_, redelivered)| Tally {
+                counts: Counts {
+                    redelivered: *redelivered,
+                    ..Counts::default()
+                },
+                open: Vec::new(),
             })
             .collect();
-        let rows = sorted
-            .into_iter()
-            .map(|((gateway, hour), counts)| Row {
-                gateway,
-                hour: written(hour),
-                counts,
+        for (unit, entry) in &self.units {
+            let Some(tally) = usize::try_from(entry.row).ok().and_then(|at| tallies.get_mut(at)) else {
+                continue;
+            };
+            tally.counts.add(entry.outcome);
+            tally.counts.redelivered += u64::from(entry.copies.saturating_sub(1));
+            if !entry.outcome.is_settled() {
+                tally.open.extend(self.open.remove(unit));
+            }
+        }
+        self.rows
+            .iter()
+            .zip(tallies)
+            .map(|(((gateway, hour), _), mut tally)| {
+                tally
+                    .open
+                    .sort_by(|a, b| (&a.receipt, a.item).cmp(&(&b.receipt, b.item)));
+                let gateway = gateway.map_or_else(|| "-".to_owned(), |mac| mac.to_string());
+                ((gateway, written(*hour)), tally)
             })
-            .collect();
-        (totals, rows)
+            .collect()
     }
 }
 
@@ -130,45 +153,61 @@ fn written(hour: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::line::unit;
+
+    fn line(receipt: &str, item: Option<i32>) -> Line {
+        Line {
+            unit: unit(receipt, item),
+            receipt: receipt.to_owned(),
+            item,
+            gateway: Some("020000aa0001".parse().unwrap()),
+            received: Timestamp::from_seconds(7_200),
+            main: None,
+            copy: true,
+            ignored: false,
+        }
+    }
 
     #[test]
     fn a_unit_counts_once_whatever_its_copies() {
         let mut ledger = Ledger::default();
-        let (gateway, at) = (
-            Some("020000aa0001".parse().unwrap()),
-            Timestamp::from_seconds(7_200),
-        );
-        ledger.note(unit("a", Some(0)), gateway, at, Outcome::Parked, true);
-        ledger.note(unit("a", Some(0)), gateway, at, Outcome::Stored, false);
-        ledger.note(unit("a", Some(1)), gateway, at, Outcome::Duplicate, true);
-        ledger.note(unit("a", Some(1)), gateway, at, Outcome::Duplicate, true);
-        let (totals, rows) = ledger.close();
+        ledger.note(&line("a", Some(0)), Outcome::Stored);
+        ledger.note(&line("a", Some(1)), Outcome::Duplicate);
+        ledger.note(&line("a", Some(1)), Outcome::Duplicate);
+        ledger.redelivered(&line("z", Some(0)));
+        let rows = ledger.close();
         let expected = Counts {
             received: 2,
             stored: 1,
             duplicate: 1,
-            redelivered: 1,
+            redelivered: 2,
             ..Counts::default()
         };
-        assert_eq!(totals, expected);
-        assert!(totals.balanced());
-        assert_eq!(
-            (rows[0].gateway.as_str(), rows[0].hour.as_str()),
-            ("020000aa0001", "1970-01-01T02:00Z")
-        );
-        assert_eq!(rows[0].counts, expected);
+        let row = &rows[&("020000aa0001".to_owned(), "1970-01-01T02:00Z".to_owned())];
+        assert_eq!((row.counts, row.open.len()), (expected, 0));
+        assert!(row.counts.balanced());
+    }
+
+    #[test]
+    fn what_can_still_change_is_named() {
+        let mut ledger = Ledger::default();
+        for (item, outcome) in [
+            (0, Outcome::Parked),
+            (1, Outcome::Dead),
+            (2, Outcome::Ignored),
+            (3, Outcome::Waiting),
+        ] {
+            ledger.note(&line("a", Some(item)), outcome);
+        }
+        let rows = ledger.close();
+        let open: Vec<_> = rows.values().flat_map(|t| &t.open).map(|o| o.item).collect();
+        assert_eq!(open, [Some(0), Some(1)]);
     }
 
     #[test]
     fn what_is_found_nowhere_breaks_the_balance() {
         let mut ledger = Ledger::default();
-        ledger.note(
-            unit("a", None),
-            None,
-            Timestamp::from_seconds(0),
-            Outcome::Lost,
-            true,
-        );
-        assert!(!ledger.close().0.balanced());
+        ledger.note(&line("a", None), Outcome::Lost);
+        assert!(ledger.close().values().all(|row| !row.counts.balanced()));
     }
 }

@@ -5,9 +5,14 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod close;
 mod ledger;
+mod line;
+mod page;
 mod reconcile;
 mod report;
+mod stretch;
 
+pub use close::Closed;
 pub use reconcile::{BooksError, Groups, Reconciler};
 pub use report::{Counts, Fault, Report, Row};

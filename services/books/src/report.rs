@@ -1,6 +1,8 @@
 //! What a reconciliation says.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::Outcome;
 
 /// Readings by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -26,6 +28,33 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// One more reading.
+    pub(crate) const fn add(&mut self, outcome: Outcome) {
+        self.received += 1;
+        *match outcome {
+            Outcome::Waiting => &mut self.waiting,
+            Outcome::Lost => &mut self.lost,
+            Outcome::Ignored => &mut self.ignored,
+            Outcome::Duplicate => &mut self.duplicate,
+            Outcome::Dead => &mut self.dead,
+            Outcome::Parked => &mut self.parked,
+            Outcome::Stored => &mut self.stored,
+        } += 1;
+    }
+
+    /// Adds other counts.
+    pub(crate) const fn merge(&mut self, other: &Self) {
+        self.received += other.received;
+        self.stored += other.stored;
+        self.duplicate += other.duplicate;
+        self.parked += other.parked;
+        self.dead += other.dead;
+        self.ignored += other.ignored;
+        self.waiting += other.waiting;
+        self.redelivered += other.redelivered;
+        self.lost += other.lost;
+    }
+
     /// Whether every reading that was taken and worked has exactly one outcome.
     #[must_use]
     pub const fn balanced(&self) -> bool {
@@ -48,7 +77,7 @@ pub struct Row {
 }
 
 /// A reading whose documents do not agree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// The receipt.
     pub receipt_id: String,
@@ -74,10 +103,14 @@ pub struct Report {
     pub no_place: u64,
     /// Audit events found.
     pub audit: u64,
+    /// Readings that the raw topic does not have any more: told by the pages of the books.
+    pub booked: u64,
     /// How many faults there are in all.
     pub faults_total: u64,
     /// The first of them.
     pub faults: Vec<Fault>,
+    /// What the books cannot know, in words.
+    pub notes: Vec<String>,
     /// By gateway and hour.
     pub rows: Vec<Row>,
 }

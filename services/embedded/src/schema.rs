@@ -88,6 +88,9 @@ CREATE TABLE IF NOT EXISTS audit_heads (chain INTEGER PRIMARY KEY, seq INTEGER N
 CREATE TABLE IF NOT EXISTS audit_checkpoints (
     mark TEXT NOT NULL, chain INTEGER NOT NULL, seq INTEGER NOT NULL, hash TEXT NOT NULL, at_us INTEGER NOT NULL,
     key_id TEXT NOT NULL, signature TEXT NOT NULL, PRIMARY KEY (mark, chain, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS books (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, from_offset INTEGER NOT NULL, to_offset INTEGER NOT NULL,
+    sums TEXT NOT NULL, PRIMARY KEY (topic, partition, from_offset)) WITHOUT ROWID;
 ";
 
 /// Waits for another process in short naps: it may leave the lock only for an instant.

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod audit;
+mod books;
 mod checkpoints;
 mod connect;
 mod decimal;

@@ -14,6 +14,8 @@ pub(crate) const DEAD: &str = "stardust_dead";
 pub(crate) const PARKED: &str = "stardust_parked";
 /// Raw records of receipts that have letters.
 pub(crate) const RAW: &str = "stardust_raw";
+/// Pages of the books: what the raw topic had before its retention ended.
+pub(crate) const BOOKS: &str = "stardust_books";
 /// Leases of the services that must be alone.
 pub(crate) const LEASES: &str = "stardust_leases";
 

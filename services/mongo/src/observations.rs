@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
-use stardust_pipeline::store::{LegacyContent, ObservationDocument, StoreError, Won, Writer as Author};
+use stardust_pipeline::store::{
+    LegacyContent, ObservationDocument, StoreError, Won, Writer as Author, Written,
+};
 use uuid::Uuid;
 
 use crate::connect::{MongoStore, bounded};
@@ -97,6 +99,23 @@ pub(crate) fn from_bson(document: &RawDocumentBuf) -> Result<ObservationDocument
         raw_item: fields.owned("raw_item")?,
         mapping_version: fields.owned("mapping_version")?,
         migration_run: fields.owned_if("migration_run")?,
+        legacy,
+    })
+}
+
+fn written(document: &RawDocumentBuf) -> Result<Written, StoreError> {
+    let fields = Fields(document);
+    let legacy = match fields.get("legacy")? {
+        None => None,
+        Some(_) => {
+            let legacy = fields.document("legacy")?;
+            Some((legacy.owned("collection")?, legacy.owned("id")?))
+        }
+    };
+    Ok(Written {
+        id: fields.parsed("_id")?,
+        main: fields.boolean("main")?,
+        writer: fields.author()?,
         legacy,
     })
 }
@@ -222,6 +241,26 @@ impl MongoStore {
         let mut documents = found.iter().map(from_bson).collect::<Result<Vec<_>, _>>()?;
         documents.sort_by_key(|d| (d.writer.position.offset, d.writer.position.item, !d.main, d.id));
         Ok(documents)
+    }
+
+    /// Without content, and without the work of turning it into JSON.
+    pub(crate) async fn read_written_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Written>, StoreError> {
+        let filter = doc! {
+            "raw.topic": topic, "raw.partition": partition, "raw.offset": {"$gte": from, "$lte": to},
+        };
+        let fields = doc! {"main": 1, "receipt_id": 1, "raw": 1, "legacy.collection": 1, "legacy.id": 1};
+        let found = self
+            .find(OBSERVATIONS, filter, fields, Document::new(), 0)
+            .await?;
+        let mut written = found.iter().map(written).collect::<Result<Vec<_>, _>>()?;
+        written.sort_by_key(|w| (w.writer.position.offset, w.writer.position.item, !w.main, w.id));
+        Ok(written)
     }
 
     pub(crate) async fn read_highest_offset(

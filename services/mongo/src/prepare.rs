@@ -6,7 +6,7 @@ use mongodb::options::IndexOptions;
 use stardust_pipeline::store::StoreError;
 
 use crate::connect::{MongoStore, bounded};
-use crate::names::{AUDIT, CHECKPOINTS, DEAD, OBSERVATIONS, PARKED};
+use crate::names::{AUDIT, BOOKS, CHECKPOINTS, DEAD, OBSERVATIONS, PARKED};
 
 fn index(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).build()
@@ -46,6 +46,7 @@ impl MongoStore {
             (CHECKPOINTS, vec![index(doc! {"mark": 1, "chain": 1, "seq": 1})]),
             (DEAD, letters()),
             (PARKED, letters()),
+            (BOOKS, vec![index(doc! {"topic": 1, "partition": 1, "from": 1})]),
         ] {
             bounded(self.fhir::<Document>(collection).create_indexes(indexes)).await?;
         }

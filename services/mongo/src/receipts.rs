@@ -1,7 +1,7 @@
 //! What is stored of one receipt.
 
 use mongodb::bson::{Document, doc};
-use stardust_pipeline::store::{ReceiptDocuments, Shelf, StoreError};
+use stardust_pipeline::store::{ReceiptDocuments, RecordedEvent, Shelf, StoreError};
 
 use crate::connect::MongoStore;
 use crate::fields::Fields;
@@ -18,7 +18,7 @@ impl MongoStore {
             found(OBSERVATIONS, doc! {"receipt_id": 1, "raw": 1, "main": 1}),
             found(
                 AUDIT,
-                doc! {"outcome": 1, "recorded_datetime": 1, "recorded_datetime_us": 1}
+                doc! {"outcome": 1, "recorded_datetime": 1, "recorded_datetime_us": 1, "chain": 1, "seq": 1}
             ),
             found(shelf_name(Shelf::Dead), Document::new()),
             found(shelf_name(Shelf::Parked), Document::new()),
@@ -38,11 +38,13 @@ impl MongoStore {
         receipt.letters.sort_by(|a, b| a.id.cmp(&b.id));
         for document in &audit {
             let fields = Fields(document);
-            receipt.audit.push((
-                fields.parsed("_id")?,
-                fields.owned("outcome")?,
-                fields.time("recorded_datetime")?,
-            ));
+            receipt.audit.push(RecordedEvent {
+                id: fields.parsed("_id")?,
+                outcome: fields.owned("outcome")?,
+                recorded: fields.time("recorded_datetime")?,
+                chain: fields.int("chain")?,
+                seq: fields.long("seq")?,
+            });
         }
         Ok(receipt)
     }

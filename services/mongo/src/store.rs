@@ -1,8 +1,9 @@
 //! The port.
 
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    Written,
 };
 use uuid::Uuid;
 
@@ -29,6 +30,16 @@ impl Store for MongoStore {
         to: i64,
     ) -> Result<Vec<ObservationDocument>, StoreError> {
         self.read_observations_at(topic, partition, from, to).await
+    }
+
+    async fn written_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Written>, StoreError> {
+        self.read_written_at(topic, partition, from, to).await
     }
 
     async fn insert_observations(&self, documents: &[ObservationDocument]) -> Result<Vec<Won>, StoreError> {
@@ -144,6 +155,24 @@ impl Store for MongoStore {
 
     async fn export(&self, what: Export, after: Option<&str>, most: usize) -> Result<Page, StoreError> {
         self.page(what, after, most).await
+    }
+
+    async fn add_book_page(&self, page: &BookPage) -> Result<bool, StoreError> {
+        self.put_book_page(page).await
+    }
+
+    async fn book_pages(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        most: usize,
+    ) -> Result<Vec<BookPage>, StoreError> {
+        self.read_book_pages(topic, partition, from, most).await
+    }
+
+    async fn booked(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
+        self.read_booked(topic, partition).await
     }
 
     async fn lease(&self, name: &str, holder: &str, seconds: u32) -> Result<bool, StoreError> {

@@ -262,6 +262,49 @@ pub struct Checkpoint {
     pub signature: String,
 }
 
+/// Where an Observation came from, without its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The resource id.
+    pub id: Uuid,
+    /// True for the Observation of the reading's main kind.
+    pub main: bool,
+    /// Who wrote it.
+    pub writer: Writer,
+    /// With the main kind: collection and id of the legacy document that belongs to the reading.
+    pub legacy: Option<(String, String)>,
+}
+
+/// A page of the books: what stood in a raw partition between two offsets, summed up while the log still had it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookPage {
+    /// The raw topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that it covers.
+    pub from: i64,
+    /// The first offset that it does not cover any more.
+    pub to: i64,
+    /// The sums as a JSON object.
+    pub sums: String,
+}
+
+/// A recorded audit event and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedEvent {
+    /// The event's id.
+    pub id: Uuid,
+    /// The outcome's label.
+    pub outcome: String,
+    /// The log's timestamp of the raw record.
+    pub recorded: Timestamp,
+    /// The chain.
+    pub chain: i32,
+    /// Its place in the chain.
+    pub seq: i64,
+}
+
 /// What is stored of one receipt.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ReceiptDocuments {
@@ -269,8 +312,8 @@ pub struct ReceiptDocuments {
     pub observations: Vec<(Uuid, Writer, bool)>,
     /// Letters of both shelves, by id.
     pub letters: Vec<Letter>,
-    /// Audit events: id, outcome, and the log's timestamp of the raw record.
-    pub audit: Vec<(Uuid, String, Timestamp)>,
+    /// Audit events.
+    pub audit: Vec<RecordedEvent>,
 }
 
 /// Registry documents as JSON (Extended JSON where a type needs it).
@@ -371,6 +414,16 @@ pub trait Store: Clone + Send + Sync + 'static {
 
     /// Inserts Observations if absent; one answer each, in order. The ids of one call differ. Where the call breaks off,
     /// any part of them may be stored.
+    /// As [`Self::observations_at`], without content: for the books, which read every reading again.
+    fn written_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> impl Future<Output = Result<Vec<Written>, StoreError>> + Send;
+
+    /// Inserts Observations if absent; one answer each, in order. The ids of one call differ.
     fn insert_observations(
         &self,
         documents: &[ObservationDocument],
@@ -503,6 +556,25 @@ pub trait Store: Clone + Send + Sync + 'static {
         after: Option<&str>,
         most: usize,
     ) -> impl Future<Output = Result<Page, StoreError>> + Send;
+
+    /// Adds a page to the books; false where a page of this partition starts at this offset already.
+    fn add_book_page(&self, page: &BookPage) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Pages of a partition that start at or after an offset, in order.
+    fn book_pages(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        most: usize,
+    ) -> impl Future<Output = Result<Vec<BookPage>, StoreError>> + Send;
+
+    /// Where the last page of a partition ends; none where there is no page.
+    fn booked(
+        &self,
+        topic: &str,
+        partition: i32,
+    ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
     /// Takes or renews a lease; false where another holder has it. It ends by itself after `seconds`.
     fn lease(

@@ -8,8 +8,9 @@ use stardust_pipeline::log::{
     TopicState,
 };
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    Written,
 };
 use uuid::Uuid;
 
@@ -217,6 +218,19 @@ impl Store for AnyStore {
         }
     }
 
+    async fn written_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Written>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.written_at(topic, partition, from, to).await,
+            Self::Embedded(store) => store.written_at(topic, partition, from, to).await,
+        }
+    }
+
     async fn insert_observations(&self, documents: &[ObservationDocument]) -> Result<Vec<Won>, StoreError> {
         match self {
             Self::Mongo(store) => store.insert_observations(documents).await,
@@ -401,6 +415,33 @@ impl Store for AnyStore {
         match self {
             Self::Mongo(store) => store.export(what, after, most).await,
             Self::Embedded(store) => store.export(what, after, most).await,
+        }
+    }
+
+    async fn add_book_page(&self, page: &BookPage) -> Result<bool, StoreError> {
+        match self {
+            Self::Mongo(store) => store.add_book_page(page).await,
+            Self::Embedded(store) => store.add_book_page(page).await,
+        }
+    }
+
+    async fn book_pages(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        most: usize,
+    ) -> Result<Vec<BookPage>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.book_pages(topic, partition, from, most).await,
+            Self::Embedded(store) => store.book_pages(topic, partition, from, most).await,
+        }
+    }
+
+    async fn booked(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
+        match self {
+            Self::Mongo(store) => store.booked(topic, partition).await,
+            Self::Embedded(store) => store.booked(topic, partition).await,
         }
     }
 

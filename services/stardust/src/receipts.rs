@@ -111,7 +111,7 @@ fn worked(receipt_id: &str, found: &ReceiptDocuments) -> Value {
     let audit: Vec<Value> = found
         .audit
         .iter()
-        .map(|(id, outcome, at)| json!({"event_id": id, "outcome": outcome, "recorded": at.instant()}))
+        .map(|e| json!({"event_id": e.id, "outcome": e.outcome, "recorded": e.recorded.instant()}))
         .collect();
     let open = |shelf| {
         found
@@ -119,7 +119,7 @@ fn worked(receipt_id: &str, found: &ReceiptDocuments) -> Value {
             .iter()
             .any(|l| l.shelf == shelf && !l.partial && l.state != LetterState::Closed)
     };
-    let duplicate = found.audit.iter().any(|(_, outcome, _)| outcome == "duplicate");
+    let duplicate = found.audit.iter().any(|e| e.outcome == "duplicate");
     let state = if open(Shelf::Parked) {
         "parked"
     } else if found.observations.iter().any(|(_, _, main)| *main) {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
 use stardust_audit_recorder::Recorder;
+use stardust_books::Reconciler;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
@@ -376,11 +377,27 @@ async fn parse(mut p: Parse) -> Ended {
         Arc::clone(&p.counters),
         p.stopping.clone(),
     ));
+    let keeper = Reconciler {
+        log: p.ports.log.clone(),
+        store: p.ports.store.clone(),
+        wire: p.ports.wire.clone(),
+        mapping: Arc::clone(&p.ports.mapping),
+        registry: rules.registry.borrow().clone(),
+        topics: p.ports.topics.clone(),
+        groups: p.ports.groups.clone(),
+        patience: Duration::ZERO,
+    };
+    let holder = format!("{}/{}", p.settings.instance, std::process::id());
+    let books = keeper.keep_books(rules.registry.clone(), now, holder.clone(), p.stopping.clone());
+    tasks.spawn(async move {
+        books.await;
+        Ok(())
+    });
     let releaser = Releaser {
         log: p.ports.log.clone(),
         store: p.ports.store.clone(),
         rules,
-        holder: format!("{}/{}", p.settings.instance, std::process::id()),
+        holder,
     };
     let release = releaser.watch(
         p.ports.groups.parser.clone(),

@@ -1,8 +1,7 @@
 //! Audit events and their chains.
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
-use stardust_domain::time::Timestamp;
-use stardust_pipeline::store::{ChainHead, ChainedEvent, StoreError};
+use stardust_pipeline::store::{ChainHead, ChainedEvent, RecordedEvent, StoreError};
 use uuid::Uuid;
 
 use super::checkpoints;
@@ -56,13 +55,19 @@ pub(super) fn present(conn: &Connection, ids: &[Uuid]) -> Result<Vec<bool>, DbEr
     Ok(found)
 }
 
-pub(super) fn of_receipt(
-    conn: &Connection,
-    receipt_id: &str,
-) -> Result<Vec<(Uuid, String, Timestamp)>, DbError> {
-    let mut statement =
-        conn.prepare_cached("SELECT id, outcome, recorded_us FROM audit WHERE receipt_id = ?1 ORDER BY id")?;
-    let rows = statement.query_map([receipt_id], |r| Ok((parsed(r, 0)?, r.get(1)?, instant(r, 2)?)))?;
+pub(super) fn of_receipt(conn: &Connection, receipt_id: &str) -> Result<Vec<RecordedEvent>, DbError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, outcome, recorded_us, chain, seq FROM audit WHERE receipt_id = ?1 ORDER BY id",
+    )?;
+    let rows = statement.query_map([receipt_id], |r| {
+        Ok(RecordedEvent {
+            id: parsed(r, 0)?,
+            outcome: r.get(1)?,
+            recorded: instant(r, 2)?,
+            chain: r.get(3)?,
+            seq: r.get(4)?,
+        })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

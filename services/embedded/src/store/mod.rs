@@ -1,6 +1,7 @@
 //! The store: documents as JSON text, beside the columns that are asked for.
 
 mod audit;
+mod books;
 mod checkpoints;
 mod exports;
 mod letters;
@@ -11,8 +12,9 @@ mod rows;
 use std::sync::Arc;
 
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    Written,
 };
 use uuid::Uuid;
 
@@ -71,6 +73,18 @@ impl Store for EmbeddedStore {
     ) -> Result<Vec<ObservationDocument>, StoreError> {
         let topic = topic.to_owned();
         self.read(move |conn| observations::at(conn, &topic, partition, from, to))
+            .await
+    }
+
+    async fn written_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Written>, StoreError> {
+        let topic = topic.to_owned();
+        self.read(move |conn| observations::written(conn, &topic, partition, from, to))
             .await
     }
 
@@ -246,6 +260,29 @@ impl Store for EmbeddedStore {
     async fn export(&self, what: Export, after: Option<&str>, most: usize) -> Result<Page, StoreError> {
         let after = after.map(str::to_owned);
         self.read(move |conn| exports::page(conn, what, after.as_deref(), most))
+            .await
+    }
+
+    async fn add_book_page(&self, page: &BookPage) -> Result<bool, StoreError> {
+        let page = page.clone();
+        self.write(move |conn| books::add(conn, &page)).await
+    }
+
+    async fn book_pages(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        most: usize,
+    ) -> Result<Vec<BookPage>, StoreError> {
+        let topic = topic.to_owned();
+        self.read(move |conn| books::pages(conn, &topic, partition, from, most))
+            .await
+    }
+
+    async fn booked(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
+        let topic = topic.to_owned();
+        self.read(move |conn| books::booked(conn, &topic, partition))
             .await
     }
 

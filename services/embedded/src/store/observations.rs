@@ -1,7 +1,7 @@
 //! Observations: inserted if absent, with who won.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use stardust_pipeline::store::{LegacyContent, ObservationDocument, Won, Writer};
+use stardust_pipeline::store::{LegacyContent, ObservationDocument, Won, Writer, Written};
 use uuid::Uuid;
 
 use super::rows::{WRITER, instant, parsed, parsed_or_none, writer};
@@ -79,6 +79,32 @@ pub(super) fn at(
          ORDER BY offset, item, id"
     ))?;
     let rows = statement.query_map(params![topic, partition, from, to], document)?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn written(
+    conn: &Connection,
+    topic: &str,
+    partition: i32,
+    from: i64,
+    to: i64,
+) -> Result<Vec<Written>, DbError> {
+    let mut statement = conn.prepare_cached(&format!(
+        "SELECT {WRITER}, id, main, legacy_collection, legacy_id FROM observations
+         WHERE topic = ?1 AND partition = ?2 AND offset BETWEEN ?3 AND ?4 ORDER BY offset, item, id"
+    ))?;
+    let rows = statement.query_map(params![topic, partition, from, to], |r| {
+        let collection: Option<String> = r.get(7)?;
+        Ok(Written {
+            id: parsed(r, 5)?,
+            main: r.get(6)?,
+            writer: writer(r, 0)?,
+            legacy: match collection {
+                Some(collection) => Some((collection, r.get(8)?)),
+                None => None,
+            },
+        })
+    })?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 

@@ -2,7 +2,7 @@
 
 use mongodb::bson::{Bson, DateTime, Decimal128, Document, doc};
 use stardust_domain::ids::Mac;
-use stardust_pipeline::store::{Store, Won};
+use stardust_pipeline::store::{RecordedEvent, Store, Won};
 
 use crate::samples::{PATIENT, event, observation, writer};
 use crate::server::Ground;
@@ -197,9 +197,13 @@ async fn what_a_receipt_left_is_found() {
     let found = ground.store.of_receipt("receipt-1").await.unwrap();
     assert_eq!(found.observations, [(one.id, one.writer, true)]);
     assert_eq!(found.letters, letters[..1]);
-    assert_eq!(
-        found.audit,
-        [(event(1).id, "created".to_owned(), event(1).recorded)]
-    );
+    let recorded = RecordedEvent {
+        id: event(1).id,
+        outcome: "created".to_owned(),
+        recorded: event(1).recorded,
+        chain: event(1).chain,
+        seq: event(1).seq,
+    };
+    assert_eq!(found.audit, [recorded]);
     ground.clean().await;
 }

@@ -22,6 +22,7 @@ mod records;
 mod runner;
 mod samples;
 mod store_audit;
+mod store_books;
 mod store_checkpoints;
 mod store_exports;
 mod store_ground;
@@ -122,6 +123,8 @@ pub async fn store_contract<F: StoreFixture>(fixture: F) -> Report {
             store_exports::legacy_documents_are_exported_with_their_collection,
             store_exports::audit_events_are_exported,
             store_exports::open_letters_are_exported_and_closed_ones_are_not,
+            store_books::a_page_of_the_books_is_written_once,
+            store_books::pages_of_the_books_come_in_order,
             store_rest::preparing_again_changes_nothing,
             store_rest::a_legacy_document_is_stored_once,
             store_rest::what_a_receipt_left_is_found,

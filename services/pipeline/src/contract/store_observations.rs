@@ -3,7 +3,7 @@
 use super::broken::{Kept, ensure, ensure_eq};
 use super::samples::{letter, observation, sparse_observation, writer};
 use super::store_ground::{StoreFixture, StoreGround};
-use crate::store::{ObservationDocument, Shelf, Store, Won};
+use crate::store::{ObservationDocument, Shelf, Store, Won, Written};
 
 /// The same documents from another receipt, with other content.
 fn again(documents: &[ObservationDocument], topic: &str) -> Vec<ObservationDocument> {
@@ -167,6 +167,10 @@ pub(super) async fn observations_are_found_by_their_place_in_the_log<F: StoreFix
     documents[1].writer.position.item = 1;
     documents[2].writer.position.partition = 4;
     documents[3].writer.position.topic = format!("{topic}-other");
+    documents[4] = ObservationDocument {
+        writer: documents[4].writer.clone(),
+        ..sparse_observation(&topic, 4)
+    };
     store.insert_observations(&documents).await?;
     let found = store.observations_at(&topic, 3, 10, 16).await?;
     let mut ids: Vec<_> = found.iter().map(|d| d.id).collect();
@@ -183,6 +187,19 @@ pub(super) async fn observations_are_found_by_their_place_in_the_log<F: StoreFix
         vec![],
         "none beyond"
     );
+    let mut written = store.written_at(&topic, 3, 10, 16).await?;
+    written.sort_by_key(|w| w.id);
+    let mut expected: Vec<_> = found
+        .iter()
+        .map(|d| Written {
+            id: d.id,
+            main: d.main,
+            writer: d.writer.clone(),
+            legacy: d.legacy.as_ref().map(|l| (l.collection.clone(), l.id.clone())),
+        })
+        .collect();
+    expected.sort_by_key(|w| w.id);
+    ensure_eq!(written, expected, "the same ones without content");
     Ok(())
 }
 

@@ -8,7 +8,9 @@ use super::broken::{Broken, Kept, ensure, ensure_eq};
 use super::samples::{event, legacy, letter, observation, sparse_observation, writer};
 use super::store_ground::{StoreFixture, StoreGround};
 use super::wait::until;
-use crate::store::{Letter, LetterState, ReceiptDocuments, RegistryDocuments, Shelf, Store, Won};
+use crate::store::{
+    Letter, LetterState, ReceiptDocuments, RecordedEvent, RegistryDocuments, Shelf, Store, Won,
+};
 
 pub(super) async fn preparing_again_changes_nothing<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
     let (store, topic) = ground.store().await?;
@@ -106,12 +108,18 @@ pub(super) async fn what_a_receipt_left_is_found<F: StoreFixture>(ground: StoreG
         letters[..2],
         "its letters of both shelves in any state"
     );
-    found.audit.sort_by_key(|a| a.0);
+    found.audit.sort_by_key(|a| a.id);
     let mut expected: Vec<_> = events[..2]
         .iter()
-        .map(|e| (e.id, e.outcome.clone(), e.recorded))
+        .map(|e| RecordedEvent {
+            id: e.id,
+            outcome: e.outcome.clone(),
+            recorded: e.recorded,
+            chain: e.chain,
+            seq: e.seq,
+        })
         .collect();
-    expected.sort_by_key(|a| a.0);
+    expected.sort_by_key(|a| a.id);
     ensure_eq!(found.audit, expected, "its audit events");
     Ok(())
 }

@@ -10,6 +10,7 @@ use stardust_pipeline::registry_feed;
 use crate::Failure;
 use crate::backend::{AnyLog, AnyStore};
 use crate::ports::{self, Ports, Use};
+use crate::services::now;
 use crate::settings::Settings;
 
 /// Arguments of `stardust reconcile`.
@@ -21,6 +22,10 @@ pub struct ReconcileArgs {
     /// How long router and recorder may take to catch up, seconds.
     #[arg(long, default_value_t = 30, value_name = "SECONDS")]
     patience: u64,
+    /// First write what is worked into the books that stay when the raw topic's records go. The parser does it by
+    /// itself for each hour that is over.
+    #[arg(long)]
+    close: bool,
 }
 
 /// The reconciler over these ports.
@@ -41,6 +46,23 @@ pub async fn reconciler(ports: &Ports, patience: Duration) -> anyhow::Result<Rec
 pub async fn run(settings: &Settings, args: &ReconcileArgs) -> Result<ExitCode, Failure> {
     let ports = ports::open(settings, Use::Beside, false).await?;
     let reconciler = reconciler(&ports, Duration::from_secs(args.patience)).await?;
+    if args.close {
+        let holder = format!("{}/{}", settings.instance, std::process::id());
+        let closed = reconciler
+            .close_books(now(), now(), &holder)
+            .await
+            .map_err(anyhow::Error::from)?;
+        if closed.busy {
+            return Err(anyhow::anyhow!(
+                "another process closes books at this moment; try again in a minute"
+            )
+            .into());
+        }
+        eprintln!(
+            "{} pages with {} raw records written; {} partitions are held back, since something does not agree there",
+            closed.pages, closed.records, closed.held
+        );
+    }
     let report = reconciler.run().await.map_err(anyhow::Error::from)?;
     if args.json {
         println!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
@@ -83,6 +105,15 @@ pub fn print(report: &Report) {
         "{} Observations, {} legacy documents ({} readings have no place there), {} audit events",
         report.observations, report.legacy, report.no_place, report.audit
     );
+    if report.booked > 0 {
+        println!(
+            "{} of the readings are no longer in the raw topic: closed books tell of them",
+            report.booked
+        );
+    }
+    for note in &report.notes {
+        println!("{note}");
+    }
     if report.totals.lost > 0 {
         println!("{} readings were found nowhere", report.totals.lost);
     }

@@ -1,0 +1,85 @@
+//! The units of a raw record.
+
+use stardust_domain::ids::{Mac, uuid_of};
+use stardust_domain::outcome::{AuditOutcome, Source};
+use stardust_domain::reading::Envelope;
+use stardust_domain::time::Timestamp;
+use stardust_pipeline::foreign;
+use stardust_pipeline::log::{Log, LogRecord};
+use stardust_pipeline::store::Store;
+use stardust_wire::{RawRecord, Subject};
+use uuid::Uuid;
+
+use crate::reconcile::Reconciler;
+
+/// (receipt, item): the item is -1 for a message as a whole.
+pub(crate) type Unit = (u128, i32);
+
+/// The unit of a receipt and an item.
+pub(crate) fn unit(receipt: &str, item: Option<i32>) -> Unit {
+    // Receipts are UUIDs; whatever else stands there is folded into one.
+    let receipt = receipt.parse::<Uuid>().unwrap_or_else(|_| uuid_of(receipt));
+    (receipt.as_u128(), item.unwrap_or(-1))
+}
+
+/// The audit event of an outcome.
+pub(crate) fn audit_id(receipt: &str, item: Option<i32>, outcome: AuditOutcome) -> Uuid {
+    let item = item.map_or_else(|| "-".to_owned(), |i| i.to_string());
+    uuid_of(&format!("audit|1|{receipt}|{item}|{outcome}"))
+}
+
+/// A reading, or a message without one.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) unit: Unit,
+    pub(crate) receipt: String,
+    pub(crate) item: Option<i32>,
+    pub(crate) gateway: Option<Mac>,
+    pub(crate) received: Timestamp,
+    /// The id of its main Observation, where the rules tell one.
+    pub(crate) main: Option<Uuid>,
+    /// False for a release or replay, which is no further delivery.
+    pub(crate) copy: bool,
+    pub(crate) ignored: bool,
+}
+
+impl<L: Log, S: Store> Reconciler<L, S> {
+    /// The units of a record.
+    pub(crate) fn lines(&self, record: &LogRecord) -> Vec<Line> {
+        let decoded = self.wire.decode::<RawRecord>(Subject::Raw, &record.value).ok();
+        let source = decoded.as_ref().and_then(|raw| Source::from_label(&raw.source));
+        let raw = decoded.unwrap_or_else(|| foreign::raw(record));
+        let gateway = raw.gateway.as_deref().and_then(|mac| mac.parse().ok());
+        let line = |item, main, ignored| Line {
+            unit: unit(&raw.receipt_id, item),
+            receipt: raw.receipt_id.clone(),
+            item,
+            gateway,
+            received: Timestamp::from_micros(raw.received_at),
+            main,
+            copy: raw.items.is_none() && !matches!(source, Some(Source::Release | Source::Replay)),
+            ignored,
+        };
+        let Some(source) = source else {
+            return vec![line(None, None, false)];
+        };
+        let judged = self.mapping.judge(
+            &Envelope {
+                receipt: &raw.receipt_id,
+                received_at: Timestamp::from_micros(raw.received_at),
+                source,
+                items: raw.wanted(),
+                body: &raw.body,
+            },
+            &self.registry,
+        );
+        if judged.readings.is_empty() {
+            return vec![line(None, None, true)];
+        }
+        judged
+            .readings
+            .iter()
+            .map(|r| line(r.item, r.main_id, false))
+            .collect()
+    }
+}
