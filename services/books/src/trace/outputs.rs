@@ -1,5 +1,6 @@
 //! Output records of a receipt, on the topics that still have them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use stardust_pipeline::log::{Log, LogError, LogRecord, Topic};
@@ -68,14 +69,15 @@ impl<L: Log, S: Store, P: Spool> Tracer<L, S, P> {
     fn of(&self, record: &LogRecord, receipt: &str) -> Option<Emitted> {
         let topics = &self.topics;
         let (of, id, outcome) = if record.topic == topics.observations {
-            let r: ObservationRecord = self.wire.decode(Subject::Observations, &record.value).ok()?;
-            (r.receipt_id, r.id, None)
+            let r: ObservationRecord<'_> = self.wire.decode(Subject::Observations, &record.value).ok()?;
+            (r.receipt_id.into_owned(), r.id.into_owned(), None)
         } else if record.topic == topics.legacy {
-            let r: LegacyRecord = self.wire.decode(Subject::Legacy, &record.value).ok()?;
-            (r.receipt_id, r.id, None)
+            let r: LegacyRecord<'_> = self.wire.decode(Subject::Legacy, &record.value).ok()?;
+            (r.receipt_id.into_owned(), r.id.into_owned(), None)
         } else if record.topic == topics.audit {
-            let r: AuditRecord = self.wire.decode(Subject::Audit, &record.value).ok()?;
-            (r.receipt_id, r.id, Some((r.outcome, r.reason)))
+            let r: AuditRecord<'_> = self.wire.decode(Subject::Audit, &record.value).ok()?;
+            let outcome = (r.outcome.into_owned(), r.reason.map(Cow::into_owned));
+            (r.receipt_id.into_owned(), r.id.into_owned(), Some(outcome))
         } else {
             let subject = if record.topic == topics.parked {
                 Subject::Parked
