@@ -17,5 +17,6 @@ pub mod registry;
 pub mod servers;
 pub mod stack;
 pub mod topics;
+pub mod trail;
 pub mod wait;
 pub mod ward;

@@ -83,6 +83,23 @@ impl Database {
         done.expect("the database answers").modified_count
     }
 
+    /// Makes a collection hold these documents.
+    pub fn replace(&self, database: &str, collection: &str, documents: &[Document]) {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        self.runtime.block_on(async {
+            collection
+                .delete_many(doc! {})
+                .await
+                .expect("the database answers");
+            if !documents.is_empty() {
+                collection
+                    .insert_many(documents)
+                    .await
+                    .expect("the database answers");
+            }
+        });
+    }
+
     /// Drops a database: the server is shared, its disk too.
     pub fn drop_database(&self, database: &str) {
         let _ = self

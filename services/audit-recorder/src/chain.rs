@@ -1,38 +1,82 @@
 //! The hash of a link.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use uuid::Uuid;
+use stardust_pipeline::store::ChainedEvent;
 
 /// The hash before the first event: 64 zeros.
 pub const START: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// The hash of an event: SHA-256 over the hash before it, its chain, its place, its id and its content in canonical
-/// JSON (keys sorted, no blanks), separated by line feeds. None where the content is no JSON.
+/// The hash of an event: SHA-256 over the hash before it, its place and id, what the store keeps beside its content,
+/// and its content in canonical JSON, a line each. None where the content is nothing that every store keeps.
 #[must_use]
-pub fn link(prev: &str, chain: i32, seq: i64, id: Uuid, resource: &str) -> Option<String> {
-    let value: Value = serde_json::from_str(resource).ok()?;
-    let mut canonical = String::with_capacity(resource.len());
-    write(&value, &mut canonical);
-    let hash = Sha256::digest(format!("{prev}\n{chain}\n{seq}\n{id}\n{canonical}"));
-    Some(hash.iter().map(|b| format!("{b:02x}")).collect())
+pub fn link(event: &ChainedEvent) -> Option<String> {
+    Some(link_canonical(event, &canonical(&event.resource)?))
 }
 
-fn write(value: &Value, out: &mut String) {
+/// As [`link`], with the content as [`canonical`] gives it.
+pub(crate) fn link_canonical(event: &ChainedEvent, canonical: &str) -> String {
+    let text = |text: &str| Value::from(text).to_string();
+    let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
+    let mut hash = Sha256::new();
+    for line in [
+        event.prev.as_str(),
+        &event.chain.to_string(),
+        &event.seq.to_string(),
+        &event.id.to_string(),
+        &event.recorded.micros().to_string(),
+        &or_dash(event.patient.map(|p| p.to_string())),
+        &or_dash(event.gateway.map(|g| g.to_string())),
+        // As JSON, so that no text can look like two lines.
+        &text(&event.outcome),
+        &text(&event.receipt_id),
+    ] {
+        hash.update(line);
+        hash.update("\n");
+    }
+    hash.update(canonical);
+    hex(&hash.finalize())
+}
+
+/// Lower hex digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// A JSON object with its keys sorted and without blanks. None for anything that is not an object that every store
+/// keeps as it is: no JSON, nested too deep, a number out of range, a NUL in a key.
+pub(crate) fn canonical(json: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(json).ok()?;
+    if !value.is_object() {
+        return None;
+    }
+    let mut out = String::with_capacity(json.len());
+    write(&value, &mut out)?;
+    Some(out)
+}
+
+fn write(value: &Value, out: &mut String) -> Option<()> {
     match value {
         Value::Object(fields) => {
-            let mut names: Vec<_> = fields.keys().collect();
-            names.sort_unstable();
+            let mut names: Vec<_> = fields.iter().collect();
+            names.sort_unstable_by_key(|(name, _)| *name);
             out.push('{');
-            for (i, name) in names.into_iter().enumerate() {
+            for (i, (name, value)) in names.into_iter().enumerate() {
+                if name.contains('\0') {
+                    return None;
+                }
                 if i > 0 {
                     out.push(',');
                 }
-                out.push_str(&Value::from(name.as_str()).to_string());
-                out.push(':');
-                if let Some(value) = fields.get(name) {
-                    write(value, out);
-                }
+                let _ = write!(out, "{}:", Value::from(name.as_str()));
+                write(value, out)?;
             }
             out.push('}');
         }
@@ -42,33 +86,60 @@ fn write(value: &Value, out: &mut String) {
                 if i > 0 {
                     out.push(',');
                 }
-                write(item, out);
+                write(item, out)?;
             }
             out.push(']');
         }
-        plain => out.push_str(&plain.to_string()),
+        plain => {
+            let _ = write!(out, "{plain}");
+        }
     }
+    Some(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests_event::event;
 
     #[test]
     fn the_order_of_keys_does_not_matter_and_everything_else_does() {
-        let id = Uuid::from_u128(1);
-        let hash = |prev, chain, seq, id, text| link(prev, chain, seq, id, text).unwrap();
-        let base = hash(START, 0, 1, id, r#"{"a":1,"b":["x",{"c":null}]}"#);
-        assert_eq!(base, hash(START, 0, 1, id, r#"{ "b":["x",{"c":null}], "a":1 }"#));
+        let base = event(1, START, r#"{"a":1,"b":["x",{"c":null}]}"#);
+        let hash = |change: &dyn Fn(&mut ChainedEvent)| {
+            let mut changed = base.clone();
+            change(&mut changed);
+            link(&changed).unwrap()
+        };
+        let same = hash(&|e| e.resource = r#"{ "b":["x",{"c":null}], "a":1 }"#.to_owned());
+        assert_eq!(same, link(&base).unwrap());
         for other in [
-            hash(&base, 0, 1, id, r#"{"a":1,"b":["x",{"c":null}]}"#),
-            hash(START, 1, 1, id, r#"{"a":1,"b":["x",{"c":null}]}"#),
-            hash(START, 0, 2, id, r#"{"a":1,"b":["x",{"c":null}]}"#),
-            hash(START, 0, 1, Uuid::from_u128(2), r#"{"a":1,"b":["x",{"c":null}]}"#),
-            hash(START, 0, 1, id, r#"{"a":1,"b":["y",{"c":null}]}"#),
+            hash(&|e| e.prev = same.clone()),
+            hash(&|e| e.chain += 1),
+            hash(&|e| e.seq += 1),
+            hash(&|e| e.id = uuid::Uuid::from_u128(99)),
+            hash(&|e| e.resource = r#"{"a":1,"b":["y",{"c":null}]}"#.to_owned()),
+            hash(&|e| e.outcome.push('x')),
+            hash(&|e| e.receipt_id.push('x')),
+            hash(&|e| e.patient = None),
+            hash(&|e| e.gateway = None),
+            hash(&|e| e.recorded = stardust_domain::time::Timestamp::from_micros(7)),
         ] {
-            assert_ne!(base, other);
+            assert_ne!(same, other);
         }
-        assert_eq!(link(START, 0, 1, id, "{"), None);
+    }
+
+    #[test]
+    fn what_a_store_might_not_keep_has_no_canonical_form() {
+        for json in [
+            "{",
+            "[]",
+            "1",
+            r#"{"a":1e999}"#,
+            r#"{"a":"\ud800"}"#,
+            r#"{"a\u0000":1}"#,
+            &format!("{}1{}", "{\"a\":".repeat(200), "}".repeat(200)),
+        ] {
+            assert_eq!(canonical(json), None, "{json}");
+        }
     }
 }

@@ -3,40 +3,19 @@
 use std::collections::{BTreeMap, HashSet};
 
 use bytes::Bytes;
-use prometheus::{IntCounterVec, Opts, Registry};
 use stardust_domain::outcome::{DeadReason, Stage as Step};
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::foreign;
 use stardust_pipeline::log::{LogRecord, NewRecord};
-use stardust_pipeline::store::{ChainHead, ChainedEvent, Store};
+use stardust_pipeline::store::{ChainHead, ChainedEvent, Store, StoreError};
 use stardust_pipeline::topics::Topics;
 use stardust_pipeline::worker::{Stage, StageError};
 use stardust_wire::{AuditRecord, Subject, Wire};
 use uuid::Uuid;
 
-use crate::chain::{START, link};
-
-/// Counts by outcome.
-#[derive(Debug, Clone)]
-pub struct Counters(IntCounterVec);
-
-impl Counters {
-    /// Registers the counters.
-    ///
-    /// # Errors
-    /// Where a name is taken.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let events = IntCounterVec::new(
-            Opts::new(
-                "stardust_recorder_events_total",
-                "Audit events by result, once durable",
-            ),
-            &["result"],
-        )?;
-        registry.register(Box::new(events.clone()))?;
-        Ok(Self(events))
-    }
-}
+use crate::chain::{START, canonical, link_canonical};
+use crate::counters::Counters;
+use crate::heads::Heads;
 
 /// Records audit events.
 pub struct Recorder<S> {
@@ -44,13 +23,18 @@ pub struct Recorder<S> {
     wire: Wire,
     topics: Topics,
     counters: Counters,
+    heads: Heads,
+    /// The heads of the chains that this member has written to since its assignment changed.
+    held: BTreeMap<i32, ChainHead>,
     open: Vec<&'static str>,
 }
 
 /// An event that is not recorded yet.
 struct Fresh {
-    id: Uuid,
-    record: AuditRecord<'static>,
+    /// Which record of the batch it came in.
+    at: usize,
+    event: ChainedEvent,
+    canonical: String,
 }
 
 impl<S: Store> Recorder<S> {
@@ -61,24 +45,47 @@ impl<S: Store> Recorder<S> {
             wire,
             topics,
             counters,
+            heads: Heads::default(),
+            held: BTreeMap::new(),
             open: Vec::new(),
         }
     }
 
-    fn decode(&self, record: &LogRecord) -> Option<Fresh> {
-        let decoded: AuditRecord<'static> = self.wire.decode(Subject::Audit, &record.value).ok()?;
-        let id = decoded.id.parse().ok()?;
-        serde_json::from_str::<serde::de::IgnoredAny>(&decoded.event).ok()?;
-        Some(Fresh { id, record: decoded })
+    /// Tells these how far the chains have come.
+    #[must_use]
+    pub fn telling(self, heads: Heads) -> Self {
+        Self { heads, ..self }
     }
 
-    fn dead(&self, record: &LogRecord) -> Result<NewRecord, StageError> {
+    fn decode(&self, at: usize, record: &LogRecord) -> Option<Fresh> {
+        let decoded: AuditRecord<'static> = self.wire.decode(Subject::Audit, &record.value).ok()?;
+        Some(Fresh {
+            at,
+            canonical: canonical(&decoded.event)?,
+            event: ChainedEvent {
+                id: decoded.id.parse().ok()?,
+                resource: decoded.event.into_owned(),
+                outcome: decoded.outcome.into_owned(),
+                receipt_id: decoded.receipt_id.into_owned(),
+                patient: decoded.patient.and_then(|p| p.parse().ok()),
+                gateway: decoded.gateway.and_then(|g| g.parse().ok()),
+                recorded: Timestamp::from_micros(decoded.recorded),
+                chain: record.partition,
+                seq: 0,
+                prev: String::new(),
+                hash: String::new(),
+            },
+        })
+    }
+
+    fn dead(&mut self, record: &LogRecord, step: Step) -> Result<NewRecord, StageError> {
         tracing::warn!(
             partition = record.partition,
             offset = record.offset,
-            "❌ an audit record cannot be read: dead letter"
+            "❌ an audit record can never be recorded ({step}): dead letter"
         );
-        let letter = foreign::letter(record, Step::Payload, DeadReason::Unreadable);
+        self.open.push("dead");
+        let letter = foreign::letter(record, step, DeadReason::Unreadable);
         let value = self
             .wire
             .encode(Subject::Dead, &letter)
@@ -90,48 +97,97 @@ impl<S: Store> Recorder<S> {
         })
     }
 
-    /// Appends what is new to the chain of one partition.
-    async fn append(&mut self, chain: i32, events: Vec<Fresh>) -> Result<(), StageError> {
-        let ids: Vec<Uuid> = events.iter().map(|e| e.id).collect();
-        let present = self.store.audit_present(&ids).await?;
+    /// Appends what is new to the chain of one partition; says which records of the batch the store refuses for good.
+    ///
+    /// While this member holds the chain its head is known, and an event that was recorded before is the exception:
+    /// so it appends at once, and asks what is present only where the store says that a place or an id is taken.
+    async fn append(&mut self, chain: i32, mut events: Vec<Fresh>) -> Result<Vec<usize>, StageError> {
+        let all = events.len();
         let mut seen = HashSet::new();
-        let fresh: Vec<Fresh> = events
-            .into_iter()
-            .zip(present)
-            .filter_map(|(event, present)| (!present && seen.insert(event.id)).then_some(event))
-            .collect();
-        self.open.extend(std::iter::repeat_n("recorded", fresh.len()));
-        self.open
-            .extend(std::iter::repeat_n("present", ids.len() - fresh.len()));
-        if fresh.is_empty() {
-            return Ok(());
+        events.retain(|e| seen.insert(e.event.id));
+        // Taken out meanwhile: after a failure, or where this future is dropped, nobody knows how far the chain came.
+        if let Some(head) = self.held.remove(&chain) {
+            let (head, chained) = chain_up(head, &mut events);
+            match self.store.append_audit(&chained).await {
+                Ok(()) => {
+                    self.appended(chain, head, events.len(), all);
+                    return Ok(Vec::new());
+                }
+                Err(StoreError::Conflict(_) | StoreError::Refused(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
         }
-        let mut head = self.store.chain_head(chain).await?.unwrap_or_else(|| ChainHead {
+        let start = self.ask(chain, &mut events).await?;
+        let (head, chained) = chain_up(start, &mut events);
+        match self.store.append_audit(&chained).await {
+            Ok(()) => {
+                self.appended(chain, head, events.len(), all);
+                Ok(Vec::new())
+            }
+            Err(StoreError::Refused(_)) => self.singly(chain, events, all).await,
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The head of the chain as the store has it; leaves only the events that it does not have.
+    async fn ask(&self, chain: i32, events: &mut Vec<Fresh>) -> Result<ChainHead, StoreError> {
+        let ids: Vec<Uuid> = events.iter().map(|e| e.event.id).collect();
+        let mut present = self.store.audit_present(&ids).await?.into_iter();
+        events.retain(|_| !present.next().unwrap_or(false));
+        Ok(self.store.chain_head(chain).await?.unwrap_or_else(|| ChainHead {
             seq: 0,
             hash: START.to_owned(),
-        });
-        let mut chained = Vec::with_capacity(fresh.len());
-        for Fresh { id, record } in fresh {
-            let seq = head.seq + 1;
-            let hash = link(&head.hash, chain, seq, id, &record.event)
-                .ok_or_else(|| StageError::Broken("an audit event is no JSON".to_owned()))?;
-            chained.push(ChainedEvent {
-                id,
-                resource: record.event.into_owned(),
-                outcome: record.outcome.into_owned(),
-                receipt_id: record.receipt_id.into_owned(),
-                patient: record.patient.and_then(|p| p.parse().ok()),
-                gateway: record.gateway.and_then(|g| g.parse().ok()),
-                recorded: Timestamp::from_micros(record.recorded),
-                chain,
-                seq,
-                prev: std::mem::replace(&mut head.hash, hash.clone()),
-                hash,
-            });
-            head.seq = seq;
-        }
-        Ok(self.store.append_audit(&chained).await?)
+        }))
     }
+
+    /// One by one: only the event that the store refuses is dead, and it takes no place in the chain.
+    async fn singly(
+        &mut self,
+        chain: i32,
+        mut events: Vec<Fresh>,
+        all: usize,
+    ) -> Result<Vec<usize>, StageError> {
+        // Some stores keep what stood before the one that they refused.
+        let asked = events.len();
+        let mut head = self.ask(chain, &mut events).await?;
+        let (mut recorded, mut refused) = (asked - events.len(), Vec::new());
+        for event in &mut events {
+            let (next, chained) = chain_up(head.clone(), std::slice::from_mut(event));
+            match self.store.append_audit(&chained).await {
+                Ok(()) => {
+                    head = next;
+                    recorded += 1;
+                }
+                Err(StoreError::Refused(_)) => refused.push(event.at),
+                Err(e) => return Err(e.into()),
+            }
+        }
+        self.appended(chain, head, recorded, all - refused.len());
+        Ok(refused)
+    }
+
+    fn appended(&mut self, chain: i32, head: ChainHead, recorded: usize, all: usize) {
+        if head.seq > 0 {
+            self.heads.set(chain, &head);
+        }
+        self.held.insert(chain, head);
+        self.open.extend(std::iter::repeat_n("recorded", recorded));
+        self.open.extend(std::iter::repeat_n("present", all - recorded));
+    }
+}
+
+/// Gives events their places after a head; the head after them.
+fn chain_up(mut head: ChainHead, events: &mut [Fresh]) -> (ChainHead, Vec<ChainedEvent>) {
+    let mut chained = Vec::with_capacity(events.len());
+    for Fresh { event, canonical, .. } in events {
+        head.seq += 1;
+        event.seq = head.seq;
+        event.prev = head.hash;
+        event.hash = link_canonical(event, canonical);
+        head.hash = event.hash.clone();
+        chained.push(event.clone());
+    }
+    (head, chained)
 }
 
 impl<S: Store> Stage for Recorder<S> {
@@ -139,27 +195,29 @@ impl<S: Store> Stage for Recorder<S> {
         self.open.clear();
         let mut outputs = Vec::new();
         let mut chains: BTreeMap<i32, Vec<Fresh>> = BTreeMap::new();
-        for record in batch {
-            if let Some(fresh) = self.decode(record) {
+        for (at, record) in batch.iter().enumerate() {
+            if let Some(fresh) = self.decode(at, record) {
                 chains.entry(record.partition).or_default().push(fresh);
             } else {
-                outputs.push(self.dead(record)?);
-                self.open.push("dead");
+                outputs.push(self.dead(record, Step::Payload)?);
             }
         }
         for (chain, events) in chains {
-            self.append(chain, events).await?;
+            for at in self.append(chain, events).await? {
+                outputs.push(self.dead(&batch[at], Step::Store)?);
+            }
         }
         Ok(outputs)
     }
 
     fn committed(&mut self) {
         for result in self.open.drain(..) {
-            self.counters.0.with_label_values(&[result]).inc();
+            self.counters.count(result);
         }
     }
 
     fn reset(&mut self) {
         self.open.clear();
+        self.held.clear();
     }
 }

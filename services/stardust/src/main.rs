@@ -3,6 +3,7 @@
 mod backend;
 mod commands;
 mod demo;
+mod keys;
 mod map;
 mod ports;
 mod receipts;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::services::Which;
-use crate::settings::Settings;
+use crate::settings::{SettingError, Settings};
 
 /// A unit of work is many short texts: the system's allocator costs a third of the transformation, and keeps an arena
 /// for each thread.
@@ -112,7 +113,16 @@ enum Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
+        match error.downcast::<SettingError>() {
+            Ok(setting) => setting.into(),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+impl From<SettingError> for Failure {
+    fn from(error: SettingError) -> Self {
+        Self::Usage(Usage(error.to_string()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
-use stardust_audit_recorder::Recorder;
+use stardust_audit_recorder::{Heads, Keeper, Recorder, Signer};
 use stardust_books::Reconciler;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 
+use crate::keys;
 use crate::ports::Ports;
 use crate::settings::{self, Settings};
 use crate::views::{ProcessViews, Watched};
@@ -129,12 +130,24 @@ impl Process {
             spawn_workers(&mut workers, &ports, settings, config, stage, &pulse, &stopping);
         }
         if which.recorder {
-            let counted = stardust_audit_recorder::Counters::register(&counters)?;
-            let (store, wire, topics) = (ports.store.clone(), ports.wire.clone(), ports.topics.clone());
-            let stage = move || Recorder::new(store.clone(), wire.clone(), topics.clone(), counted.clone());
-            let config = (ports.groups.recorder.as_str(), vec![ports.topics.audit.clone()]);
-            let pulse = watched.pulse("audit-recorder");
-            spawn_workers(&mut workers, &ports, settings, config, stage, &pulse, &stopping);
+            let signer = keys::signing(settings)?.map(|key| Signer {
+                key,
+                every: settings.audit_signing,
+            });
+            if let Some(signer) = &signer {
+                tracing::info!(
+                    key = signer.key.public().id(),
+                    "the heads of the audit chains are signed"
+                );
+            }
+            workers.spawn(record(Record {
+                ports: ports.clone(),
+                settings: settings.clone(),
+                counters: stardust_audit_recorder::Counters::register(&counters)?,
+                signer,
+                pulse: watched.pulse("audit-recorder"),
+                stopping: stopping.clone(),
+            }));
         }
 
         let default = if which.ingest {
@@ -411,6 +424,55 @@ async fn parse(mut p: Parse) -> Ended {
     while let Some(ended) = tasks.join_next().await {
         flat(ended)?;
     }
+    Ok(())
+}
+
+struct Record {
+    ports: Ports,
+    settings: Settings,
+    counters: stardust_audit_recorder::Counters,
+    signer: Option<Signer>,
+    pulse: Arc<Pulse>,
+    stopping: watch::Receiver<bool>,
+}
+
+/// The recorder's members, and the keeper of the heads that they write.
+async fn record(r: Record) -> Ended {
+    let heads = Heads::default();
+    let (store, wire, topics) = (
+        r.ports.store.clone(),
+        r.ports.wire.clone(),
+        r.ports.topics.clone(),
+    );
+    let (counted, written) = (r.counters.clone(), heads.clone());
+    let stage = move || {
+        Recorder::new(store.clone(), wire.clone(), topics.clone(), counted.clone()).telling(written.clone())
+    };
+    let config = (
+        r.ports.groups.recorder.as_str(),
+        vec![r.ports.topics.audit.clone()],
+    );
+    let mut tasks = JoinSet::new();
+    spawn_workers(
+        &mut tasks,
+        &r.ports,
+        &r.settings,
+        config,
+        stage,
+        &r.pulse,
+        &r.stopping,
+    );
+    let mut keeper = Keeper::new(r.ports.store.clone(), heads, r.signer, now, r.counters);
+    tokio::select! {
+        biased;
+        Some(ended) = tasks.join_next() => flat(ended)?,
+        () = keeper.run(r.stopping) => {}
+    }
+    while let Some(ended) = tasks.join_next().await {
+        flat(ended)?;
+    }
+    // What was recorded last is signed too; where the store is away, the next process does it.
+    let _ = timeout(Duration::from_secs(2), keeper.keep(true)).await;
     Ok(())
 }
 

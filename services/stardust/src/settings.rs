@@ -68,6 +68,10 @@ pub struct Settings {
     pub topic_prefix: String,
     /// `TOPIC_PARTITIONS`.
     pub topic_partitions: i32,
+    /// `AUDIT_SIGNING_KEY_FILE`.
+    pub audit_key: Option<PathBuf>,
+    /// `AUDIT_SIGNING_SECONDS`.
+    pub audit_signing: Duration,
     /// `RUST_LOG`.
     pub log_filter: String,
     /// `LOG_FORMAT`.
@@ -134,6 +138,17 @@ fn topic_part(name: &'static str, text: String) -> Result<String, SettingError> 
             "it cannot be used",
             "letters, digits, `.`, `_` and `-`, at most 200",
         )
+    }
+}
+
+impl SettingError {
+    /// A setting that turned out not to be usable after the variables were read.
+    pub fn new(name: &'static str, problem: impl Into<String>, allowed: impl Into<String>) -> Self {
+        Self {
+            name,
+            problem: problem.into(),
+            allowed: allowed.into(),
+        }
     }
 }
 
@@ -227,6 +242,14 @@ impl Settings {
                 );
             }
         }
+        let audit_key = set(env, "AUDIT_SIGNING_KEY_FILE").map(PathBuf::from);
+        if audit_key.is_none() && set(env, "AUDIT_SIGNING_SECONDS").is_some() {
+            return fail(
+                "AUDIT_SIGNING_SECONDS",
+                "there is no key to sign with",
+                "only together with AUDIT_SIGNING_KEY_FILE",
+            );
+        }
         Ok(Self {
             listen,
             instance,
@@ -251,6 +274,8 @@ impl Settings {
             spool_limit_bytes: number(env, "SPOOL_LIMIT_MB", 1_024_u64, 1, 1_048_576)? << 20,
             topic_prefix: topic_part("TOPIC_PREFIX", set(env, "TOPIC_PREFIX").unwrap_or_default())?,
             topic_partitions: number(env, "TOPIC_PARTITIONS", 12, 1, 1_000)?,
+            audit_key,
+            audit_signing: Duration::from_secs(number(env, "AUDIT_SIGNING_SECONDS", 60, 1, 86_400)?),
             log_filter: set(env, "RUST_LOG").unwrap_or_else(|| "info".to_owned()),
             log_format: match set(env, "LOG_FORMAT").as_deref() {
                 None | Some("text") => LogFormat::Text,
@@ -318,6 +343,13 @@ impl Settings {
             ("SPOOL_LIMIT_MB", (self.spool_limit_bytes >> 20).to_string()),
             ("TOPIC_PREFIX", self.topic_prefix.clone()),
             ("TOPIC_PARTITIONS", self.topic_partitions.to_string()),
+            (
+                "AUDIT_SIGNING_KEY_FILE",
+                self.audit_key
+                    .as_ref()
+                    .map_or_else(none, |f| f.display().to_string()),
+            ),
+            ("AUDIT_SIGNING_SECONDS", self.audit_signing.as_secs().to_string()),
             ("RUST_LOG", self.log_filter.clone()),
             (
                 "LOG_FORMAT",
@@ -336,7 +368,6 @@ impl Settings {
 fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
     for (name, what) in [
         ("DEVICE_TOKENS_FILE", "device tokens"),
-        ("AUDIT_SIGNING_KEY_FILE", "signed audit heads"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "the export of traces"),
     ] {
         if set(env, name).is_some() {
@@ -499,6 +530,7 @@ mod tests {
             ("KAFKA_PROPERTIES", "a=b"),
             ("SCHEMA_REGISTRY_URL", "127.0.0.1:8081"),
             ("DEVICE_TOKENS_FILE", "tokens"),
+            ("AUDIT_SIGNING_SECONDS", "60"),
             ("LOG_FORMAT", "xml"),
             ("IDENTIFIER_BASE", "stardust"),
         ] {

@@ -20,6 +20,8 @@ pub fn a_wrong_setting_is_named() {
         ("MONGODB_FHIR_DB", "amy"),
         ("KAFKA_PROPERTIES", "linger.ms=1"),
         ("SCHEMA_REGISTRY_URL", "http://127.0.0.1:1"),
+        ("AUDIT_SIGNING_KEY_FILE", "/nowhere/key.pem"),
+        ("AUDIT_SIGNING_SECONDS", "60"),
     ] {
         let mut settings = stack.settings().clone();
         settings.insert("MONGODB_MAIN_DB".to_owned(), "amy".to_owned());

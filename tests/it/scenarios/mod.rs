@@ -1,6 +1,7 @@
 //! One suite, two stacks.
 
 mod api_calls;
+mod audit;
 mod batches;
 mod clocks;
 mod configuration;
@@ -74,6 +75,14 @@ const BOTH: &[(&str, Scenario)] = &[
     (
         "faults::what_is_missing_or_changed_is_noticed",
         faults::what_is_missing_or_changed_is_noticed,
+    ),
+    (
+        "audit::what_is_done_to_an_event_is_named",
+        audit::what_is_done_to_an_event_is_named,
+    ),
+    (
+        "audit::heads_are_signed_and_the_front_can_be_cut",
+        audit::heads_are_signed_and_the_front_can_be_cut,
     ),
     (
         "operations::what_operators_look_at",
