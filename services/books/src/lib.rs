@@ -8,6 +8,7 @@
 mod close;
 mod ledger;
 mod line;
+mod local;
 mod page;
 mod reconcile;
 mod report;

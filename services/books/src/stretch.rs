@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::ledger::{Ledger, Outcome};
 use crate::line::{Line, Unit, audit_id, unit};
+use crate::local;
 use crate::reconcile::{BooksError, NOWHERE, Reconciler};
 use crate::report::Fault;
 
@@ -244,7 +245,7 @@ impl<L: Log, S: Store> Reconciler<L, S> {
         let (Some(first), Some(last)) = (records.first(), records.last()) else {
             return Ok((sums, Vec::new()));
         };
-        let written = self
+        let mut written = self
             .store
             .written_at(
                 self.topics.raw.as_str(),
@@ -253,10 +254,13 @@ impl<L: Log, S: Store> Reconciler<L, S> {
                 last.offset,
             )
             .await?;
+        let here: HashSet<Unit> = written.iter().map(unit_of).collect();
+        let elsewhere = local::candidates(lines, |unit| here.contains(unit), seen);
+        written.extend(self.written_locally(&elsewhere).await?);
         sums.observations = written.len() as u64;
         let mut stored: HashMap<Unit, &Written> = HashMap::new();
         for w in written.iter().filter(|w| w.main) {
-            stored.insert(unit(&w.writer.receipt_id, item_of(&w.writer)), w);
+            stored.insert(unit_of(w), w);
         }
         self.documents(stored.values().copied(), &mut sums).await?;
 
@@ -421,6 +425,10 @@ impl<L: Log, S: Store> Reconciler<L, S> {
         }
         Ok(())
     }
+}
+
+fn unit_of(written: &Written) -> Unit {
+    unit(&written.writer.receipt_id, item_of(&written.writer))
 }
 
 fn item_of(writer: &Writer) -> Option<i32> {

@@ -23,15 +23,18 @@ use crate::sheaf::Sheaf;
 pub(crate) struct Outputs<'a> {
     rules: &'a Rules,
     messages: &'a [Message],
+    /// A copy of each record follows: it says what would otherwise be said twice.
+    copied: bool,
     sheaf: Sheaf,
     tally: Tally,
 }
 
 impl<'a> Outputs<'a> {
-    pub(crate) fn new(rules: &'a Rules, messages: &'a [Message]) -> Self {
+    pub(crate) fn new(rules: &'a Rules, messages: &'a [Message], copied: bool) -> Self {
         Self {
             rules,
             messages,
+            copied,
             sheaf: Sheaf::for_records(messages.len() * 5),
             tally: Tally::default(),
         }
@@ -55,7 +58,8 @@ impl<'a> Outputs<'a> {
             let reading = &message.judged.readings[s.reading];
             let own = letters.of(at).find(|l| !l.partial);
             let counts = match s.fate {
-                Fate::Created(_) | Fate::Duplicate(_) => true,
+                Fate::Created(_) => true,
+                Fate::Duplicate { twin, .. } => twin || !self.copied,
                 Fate::Parked | Fate::Dead => own.is_some(),
                 Fate::Redelivered => false,
             };
@@ -80,7 +84,12 @@ impl<'a> Outputs<'a> {
                     self.created(message, reading, documents)?;
                     self.tally.outcomes.push("stored");
                 }
-                Fate::Duplicate(documents) => {
+                // The copy will find the other receipt, but of a twin its own: that is said here.
+                Fate::Duplicate {
+                    documents,
+                    twin: false,
+                } if self.copied => self.documents(documents)?,
+                Fate::Duplicate { documents, .. } => {
                     self.documents(documents)?;
                     self.audit(
                         message,
@@ -115,7 +124,7 @@ impl<'a> Outputs<'a> {
                     self.letter(message, subject, topic.clone(), letters)?;
                 }
             }
-            if message.judged.readings.is_empty() {
+            if message.judged.readings.is_empty() && !self.copied {
                 self.status(message)?;
                 self.tally.outcomes.push("ignored");
             }

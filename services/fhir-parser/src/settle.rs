@@ -19,8 +19,13 @@ use crate::letters;
 pub(crate) enum Fate<'a> {
     /// Stored by this record; these documents are its own, main kind first.
     Created(Vec<&'a ObservationDocument>),
-    /// Stored before from another receipt; these documents (of other kinds) are its own all the same.
-    Duplicate(Vec<&'a ObservationDocument>),
+    /// Stored before from another message or item; documents of other kinds may be its own all the same.
+    Duplicate {
+        /// Its own.
+        documents: Vec<&'a ObservationDocument>,
+        /// It was stored from an equal item of this very message.
+        twin: bool,
+    },
     /// Another copy of this receipt was worked before: nothing comes of this one.
     Redelivered,
     /// Waits.
@@ -58,7 +63,7 @@ impl Settled<'_> {
     pub(crate) fn leaves(&self, shelf: Shelf) -> bool {
         match self.fate {
             // Redelivered: another copy of the receipt was stored, so nothing waits any more.
-            Fate::Created(_) | Fate::Duplicate(_) | Fate::Redelivered => true,
+            Fate::Created(_) | Fate::Duplicate { .. } | Fate::Redelivered => true,
             Fate::Parked => shelf == Shelf::Dead,
             Fate::Dead => shelf == Shelf::Parked,
         }
@@ -113,7 +118,7 @@ impl Stored {
             .collect()
     }
 
-    pub(crate) fn recall(&mut self, found: Vec<ObservationDocument>) {
+    pub(crate) fn recall(&mut self, found: impl Iterator<Item = ObservationDocument>) {
         for document in found {
             self.recalled
                 .entry(document.writer.position.clone())
@@ -132,6 +137,25 @@ pub(crate) fn readings(messages: &[Message]) -> impl Iterator<Item = (usize, usi
             .iter()
             .enumerate()
             .map(move |(index, reading)| (at, index, message, reading))
+    })
+}
+
+/// The documents that records of this batch wrote. A log that was made anew (a data folder that was lost) gives its
+/// offsets a second time: what stands there from before is another receipt's.
+pub(crate) fn of_these(
+    messages: &[Message],
+    documents: Vec<ObservationDocument>,
+) -> impl Iterator<Item = ObservationDocument> {
+    let receipts: HashMap<(&str, i32, i64), &str> = messages
+        .iter()
+        .map(|m| {
+            let place = (m.topic.as_str(), m.partition, m.offset);
+            (place, m.raw.receipt_id.as_str())
+        })
+        .collect();
+    documents.into_iter().filter(move |d| {
+        let at = &d.writer.position;
+        receipts.get(&(at.topic.as_str(), at.partition, at.offset)) == Some(&d.writer.receipt_id.as_str())
     })
 }
 
@@ -285,7 +309,10 @@ fn fate<'a>(
             match main.map(|winner| relation(&own, winner)) {
                 Some(Relation::Own) => Fate::Created(fresh),
                 Some(Relation::OtherCopy) => Fate::Redelivered,
-                Some(Relation::Other) | None => Fate::Duplicate(fresh),
+                other => Fate::Duplicate {
+                    documents: fresh,
+                    twin: matches!(other, Some(Relation::Twin)),
+                },
             }
         }
     }
@@ -294,6 +321,7 @@ fn fate<'a>(
 enum Relation {
     Own,
     OtherCopy,
+    Twin,
     Other,
 }
 
@@ -303,11 +331,11 @@ fn relation(own: &Writer, winner: &Writer) -> Relation {
     }
     let (a, b) = (&own.position, &winner.position);
     let same_record = a.topic == b.topic && a.partition == b.partition && a.offset == b.offset;
-    // Two equal items of one message are two readings of one receipt: the second is a duplicate, not a copy.
-    if own.receipt_id == winner.receipt_id && !same_record {
-        Relation::OtherCopy
-    } else {
-        Relation::Other
+    match (own.receipt_id == winner.receipt_id, same_record) {
+        // Two equal items of one message are two readings of one receipt: the second is a duplicate, not a copy.
+        (true, true) => Relation::Twin,
+        (true, false) => Relation::OtherCopy,
+        (false, _) => Relation::Other,
     }
 }
 

@@ -105,7 +105,10 @@ mod tests {
         });
         assert_eq!(failed, Err("no"));
         sheaf
-            .push(&topic, "k", |block| Ok::<_, ()>(block.push(1)))
+            .push(&topic, "k", |block| {
+                block.push(1);
+                Ok::<_, ()>(())
+            })
             .unwrap();
         assert_eq!(sheaf.records()[0].value, [1_u8][..]);
     }

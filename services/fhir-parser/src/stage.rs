@@ -24,6 +24,7 @@ pub struct Parser<S> {
     /// The highest offset of each partition that the store knows: records up to there may have been worked before.
     known: HashMap<(String, i32), i64>,
     open: Tally,
+    copied: bool,
 }
 
 impl<S: Store> Parser<S> {
@@ -36,7 +37,18 @@ impl<S: Store> Parser<S> {
             now,
             known: HashMap::new(),
             open: Tally::default(),
+            copied: false,
         }
+    }
+
+    /// A parser of records of which a copy goes to the raw topic once they are worked.
+    ///
+    /// The parser there knows of a stored, parked or dead reading by its document that it was worked before. Heartbeats
+    /// and duplicates leave no document: what is said of them is left to the copy, so that it is said once.
+    #[must_use]
+    pub fn ahead_of_a_copy(mut self) -> Self {
+        self.copied = true;
+        self
     }
 
     async fn unit(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
@@ -47,7 +59,7 @@ impl<S: Store> Parser<S> {
         let settled = settle::settle(&messages, &stored, &recalled);
         self.close(&messages, &settled).await?;
         let letters = self.write_letters(&messages, &settled).await?;
-        let outputs = Outputs::new(&self.rules, &messages);
+        let outputs = Outputs::new(&self.rules, &messages, self.copied);
         let (records, tally) = outputs.write(&settled, &letters)?;
         self.open = tally;
         Ok(records)
@@ -121,11 +133,11 @@ impl<S: Store> Parser<S> {
                 }
             };
             if from <= known {
-                for document in self
+                let found = self
                     .store
                     .observations_at(topic, partition, from, to.min(known))
-                    .await?
-                {
+                    .await?;
+                for document in settle::of_these(messages, found) {
                     recalled
                         .entry(document.writer.position.clone())
                         .or_default()
@@ -176,7 +188,7 @@ impl<S: Store> Parser<S> {
                 .store
                 .observations_at(&topic, partition, offset, offset)
                 .await?;
-            stored.recall(found);
+            stored.recall(settle::of_these(messages, found));
         }
         Ok(stored)
     }
@@ -259,7 +271,7 @@ pub fn as_new(rules: &Rules, batch: &[LogRecord]) -> Result<Vec<NewRecord>, Stag
     let settled = settle::settle(&messages, &stored, &recalled);
     let mut letters = settle::Letters::collect(&messages, &settled, rules.mapping.version());
     letters.decide(&vec![Won::Inserted; letters.all().len()]);
-    Ok(Outputs::new(rules, &messages).write(&settled, &letters)?.0)
+    Ok(Outputs::new(rules, &messages, false).write(&settled, &letters)?.0)
 }
 
 impl<S: Store> Stage for Parser<S> {

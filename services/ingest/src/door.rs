@@ -1,10 +1,11 @@
 //! The door itself: bodies in, receipts out.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use stardust_pipeline::log::{Log, LogError};
+use stardust_pipeline::relay::{LocalLog, Relay};
 use stardust_pipeline::spool::{Spool, SpoolError};
 use stardust_wire::Wire;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -14,10 +15,11 @@ use uuid::Uuid;
 
 use crate::backlog::Backlog;
 use crate::config::DoorConfig;
+use crate::fallback::{Fallback, Forwarding, Inline, Local, LocalLane};
 use crate::fault::Fault;
 use crate::forward::Forwarder;
 use crate::intake::{Intake, Weight};
-use crate::lane::{Lane, Processing, Trouble};
+use crate::lane::{self, Lane, Processing};
 use crate::letter::Letters;
 use crate::metrics::Metrics;
 use crate::registry::RegistryView;
@@ -160,10 +162,14 @@ impl<M: Rules> Door<M> {
                 letters: letters.clone(),
                 metrics: metrics.clone(),
                 confirm_within: config.confirm_within,
-                publish_records: config.publish_records.max(1),
                 failed: failed.clone(),
             };
-            tasks.spawn(lane.run(jobs, stopping.clone()));
+            tasks.spawn(lane::run(
+                lane,
+                config.publish_records.max(1),
+                jobs,
+                stopping.clone(),
+            ));
         }
         if let Some(backlog) = backlog {
             let forwarder = Forwarder {
@@ -186,6 +192,7 @@ impl<M: Rules> Door<M> {
             wire,
             lanes,
             metrics,
+            inline: OnceLock::new(),
         };
         let running = Running {
             stop,
@@ -198,6 +205,69 @@ impl<M: Rules> Door<M> {
             },
             running,
         ))
+    }
+
+    /// Gives the door its synchronous fallback; the first one counts. `local` is the local log with the way from there
+    /// to the broker; none where the door's log is on its own disk, so that its records need no other way.
+    pub fn fall_back<K: LocalLog, R: Relay>(
+        &self,
+        running: &mut Running,
+        fallback: Fallback,
+        local: Option<(Local<K>, R)>,
+    ) {
+        let (intake, config) = (&self.intake, &self.intake.config);
+        let mut topic = config.topics.raw.clone();
+        let mut lane = None;
+        if let Some((local, relay)) = local {
+            topic.clone_from(&local.raw()[0]);
+            let (sender, jobs) = mpsc::channel(config.lane_capacity.max(1));
+            lane = Some(sender);
+            let letters = Letters {
+                wire: intake.wire.clone(),
+                topic: config.topics.dead.clone(),
+                mapping_version: intake.rules.version().to_owned(),
+            };
+            let forwarding = Forwarding::new(
+                local.clone(),
+                relay,
+                config.topics.raw.clone(),
+                letters,
+                intake.metrics.clone(),
+                config.backoff.clone(),
+            );
+            let local_lane = LocalLane {
+                local,
+                confirm_within: config.confirm_within,
+            };
+            let most = config.publish_records.max(1);
+            let stop = || running.stop.subscribe();
+            running.tasks.spawn(lane::run(local_lane, most, jobs, stop()));
+            running.tasks.spawn(forwarding.run(stop()));
+        }
+        intake.metrics.is_async.set(fallback.mode.is_async().into());
+        let inline = Inline {
+            fallback,
+            topic,
+            lane,
+        };
+        if intake.inline.set(inline).is_err() {
+            tracing::error!("the door has a synchronous fallback already");
+        }
+    }
+
+    /// Sets which way every message goes from now on; says whether that is a change. None where there is one way only.
+    pub fn switch(&self, asynchronous: bool) -> Option<bool> {
+        let changed = self.intake.inline.get()?.fallback.mode.switch(asynchronous);
+        self.intake.metrics.is_async.set(asynchronous.into());
+        if changed {
+            let mode = if asynchronous {
+                "asynchronous"
+            } else {
+                "synchronous"
+            };
+            tracing::warn!(mode, "an operator switched the way of the messages");
+        }
+        Some(changed)
     }
 
     /// Takes one message; answers when it is durable.
@@ -228,16 +298,15 @@ impl<M: Rules> Door<M> {
         };
         let ready = ready?;
         // From here on the client may go: a job that is in its lane is finished there.
-        let answer = self.intake.place(ready.record, weight).await;
-        let answer = match answer {
-            Ok(answer) => answer.await.unwrap_or(Err(Trouble::Closing)),
+        let durable = match self.intake.place(ready.record, weight).await {
+            Ok(placed) => placed.durable().await,
             Err(trouble) => Err(trouble),
         };
-        match answer {
-            Ok(processing) => Ok(Taken {
+        match durable {
+            Ok(durable) => Ok(Taken {
                 receipt_id: ready.receipt_id,
                 observation_ids: ready.observation_ids,
-                processing,
+                processing: self.intake.processing(durable, self.intake.until()).await,
             }),
             Err(trouble) => Err(self.intake.fault(trouble)),
         }

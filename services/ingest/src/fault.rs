@@ -18,6 +18,8 @@ pub enum Code {
     NotFound,
     /// The route exists, the method does not.
     MethodNotAllowed,
+    /// Not for this client.
+    Forbidden,
     /// Too many bytes or messages.
     PayloadTooLarge,
     /// A type or an encoding of the body that is not read.
@@ -39,6 +41,7 @@ impl Code {
             Self::DeviceNotFound => "DEVICE_NOT_FOUND",
             Self::NotFound => "NOT_FOUND",
             Self::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            Self::Forbidden => "FORBIDDEN",
             Self::PayloadTooLarge => "PAYLOAD_TOO_LARGE",
             Self::UnsupportedMediaType => "UNSUPPORTED_MEDIA_TYPE",
             Self::RequestTimeout => "REQUEST_TIMEOUT",
@@ -55,6 +58,7 @@ impl Code {
             Self::Body(_) => "validation_error",
             Self::DeviceNotFound | Self::NotFound => "not_found",
             Self::MethodNotAllowed
+            | Self::Forbidden
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::RequestTimeout => "request_error",
@@ -71,6 +75,7 @@ impl Code {
             Self::Body(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::DeviceNotFound | Self::NotFound => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -164,6 +169,10 @@ impl Fault {
             message,
             "GET /openapi.json describes what there is.",
         )
+    }
+
+    pub(crate) fn forbidden(message: &'static str, suggestion: &'static str) -> Self {
+        Self::new(Code::Forbidden, message, suggestion)
     }
 
     pub(crate) fn method_not_allowed(allowed: &str) -> Self {

@@ -1,6 +1,6 @@
 //! What happens to a message between its body and its lane.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use stardust_domain::ids::Mac;
@@ -12,13 +12,14 @@ use stardust_pipeline::partition::partition_of;
 use stardust_wire::{RawRecord, Subject, Wire};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::config::DoorConfig;
 use crate::door::{LARGE, Message, Taken};
+use crate::fallback::Inline;
 use crate::fault::Fault;
-use crate::lane::{Job, Processing, Trouble};
+use crate::lane::{Durable, Job, Processing, Trouble};
 use crate::metrics::Metrics;
 use crate::registry::RegistryView;
 use crate::rules::Rules;
@@ -42,6 +43,22 @@ pub(crate) struct Intake<M> {
     pub(crate) lanes: Vec<mpsc::Sender<Job>>,
     pub(crate) memory: Arc<Semaphore>,
     pub(crate) metrics: Metrics,
+    pub(crate) inline: OnceLock<Inline>,
+}
+
+/// A record that a lane has for good.
+pub(crate) struct Placed {
+    answer: oneshot::Receiver<Result<Durable, Trouble>>,
+    /// The answer waits for the store.
+    waits: bool,
+}
+
+impl Placed {
+    /// Waits until it is durable.
+    pub(crate) async fn durable(self) -> Result<(Durable, bool), Trouble> {
+        let durable = self.answer.await.unwrap_or(Err(Trouble::Closing))?;
+        Ok((durable, self.waits))
+    }
 }
 
 impl<M: Rules> Intake<M> {
@@ -102,32 +119,63 @@ impl<M: Rules> Intake<M> {
     }
 
     /// Hands a record to the lane of its partition. After `Ok` the lane has it for good.
-    pub(crate) async fn place(
-        &self,
-        record: NewRecord,
-        weight: Weight,
-    ) -> Result<oneshot::Receiver<Result<Processing, Trouble>>, Trouble> {
+    pub(crate) async fn place(&self, record: NewRecord, weight: Weight) -> Result<Placed, Trouble> {
+        let inline = self.inline.get().filter(|i| !i.fallback.mode.is_async());
         let partition = partition_of(&record.key, self.config.topics.partitions);
-        let lane = usize::try_from(partition)
-            .ok()
-            .and_then(|at| self.lanes.get(at))
-            .ok_or(Trouble::Closing)?;
+        let lane = inline.and_then(|i| i.lane.as_ref()).or_else(|| {
+            let at = usize::try_from(partition).ok()?;
+            self.lanes.get(at)
+        });
+        let lane = lane.ok_or(Trouble::Closing)?;
         let (answer, receiver) = oneshot::channel();
+        let waits = inline.is_some();
         let job = Job {
             record,
             answer,
+            waits,
             _weight: weight,
         };
+        let placed = Placed {
+            answer: receiver,
+            waits,
+        };
         match lane.try_send(job) {
-            Ok(()) => Ok(receiver),
+            Ok(()) => Ok(placed),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(Trouble::Closing),
             Err(mpsc::error::TrySendError::Full(job)) => {
                 match timeout(self.config.place_within, lane.send(job)).await {
-                    Ok(Ok(())) => Ok(receiver),
+                    Ok(Ok(())) => Ok(placed),
                     Ok(Err(_)) => Err(Trouble::Closing),
                     Err(_) => Err(Trouble::Busy),
                 }
             }
+        }
+    }
+
+    /// Until when an answer waits for the store.
+    pub(crate) fn until(&self) -> Instant {
+        let within = self.inline.get().map(|i| i.fallback.within);
+        Instant::now() + within.unwrap_or_default()
+    }
+
+    /// Where a record is by the time of the answer. In the synchronous mode the store is waited for.
+    pub(crate) async fn processing(&self, (durable, waits): (Durable, bool), until: Instant) -> Processing {
+        let (Some(inline), true) = (self.inline.get(), waits) else {
+            return durable.processing;
+        };
+        let reached = async {
+            // What is in no log is not worked by this process.
+            let at = durable.at?;
+            let settled = &inline.fallback.settled;
+            let reached = settled.reached(&inline.topic, at.partition, at.offset);
+            timeout_at(until, reached).await.ok()
+        };
+        if reached.await.is_some() {
+            self.metrics.stored.inc();
+            Processing::Stored
+        } else {
+            self.metrics.spooled.inc();
+            Processing::Spooled
         }
     }
 
@@ -171,19 +219,27 @@ impl<M: Rules> Intake<M> {
             let answer = self.place(one.record, weight.clone()).await?;
             waiting.push((one.receipt_id, one.observation_ids, answer));
         }
-        let mut taken = Vec::with_capacity(waiting.len());
+        let mut durable = Vec::with_capacity(waiting.len());
         let mut trouble = None;
-        for (receipt_id, observation_ids, answer) in waiting {
-            match answer.await.unwrap_or(Err(Trouble::Closing)) {
-                Ok(processing) => taken.push(Taken {
-                    receipt_id,
-                    observation_ids,
-                    processing,
-                }),
+        for (receipt_id, observation_ids, placed) in waiting {
+            match placed.durable().await {
+                Ok(one) => durable.push((receipt_id, observation_ids, one)),
                 Err(e) => trouble = Some(e),
             }
         }
-        trouble.map_or(Ok(taken), Err)
+        if let Some(trouble) = trouble {
+            return Err(trouble);
+        }
+        let until = self.until();
+        let mut taken = Vec::with_capacity(durable.len());
+        for (receipt_id, observation_ids, one) in durable {
+            taken.push(Taken {
+                receipt_id,
+                observation_ids,
+                processing: self.processing(one, until).await,
+            });
+        }
+        Ok(taken)
     }
 
     pub(crate) fn fault(&self, trouble: Trouble) -> Fault {
@@ -197,6 +253,8 @@ impl<M: Rules> Intake<M> {
             Trouble::SpoolFailed => {
                 Fault::unavailable("The log does not confirm and the spool failed.", seconds)
             }
+            Trouble::LocalFull => Fault::unavailable("The local log is full.", seconds),
+            Trouble::LocalFailed => Fault::unavailable("The local log failed.", seconds),
             Trouble::Busy => Fault::unavailable("Too much is under way.", seconds),
             Trouble::Closing => Fault::unavailable("The service is stopping.", seconds),
         }

@@ -1,10 +1,11 @@
 //! A lane: the records of one partition, published one batch at a time so that their order holds through an outage.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use stardust_pipeline::log::{Log, LogError, NewRecord};
+use stardust_pipeline::log::{Ack, Log, LogError, NewRecord};
 use stardust_pipeline::spool::{Spool, SpoolError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -26,6 +27,39 @@ pub enum Processing {
     Stored,
 }
 
+/// A record that is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Durable {
+    /// Where, in words.
+    pub(crate) processing: Processing,
+    /// Where it stands, if it is in a log.
+    pub(crate) at: Option<Ack>,
+}
+
+impl Durable {
+    const fn queued(at: Option<Ack>) -> Self {
+        Self {
+            processing: Processing::Queued,
+            at,
+        }
+    }
+
+    const fn spooled() -> Self {
+        Self {
+            processing: Processing::Spooled,
+            at: None,
+        }
+    }
+
+    /// In the local log of the synchronous fallback.
+    pub(crate) const fn local(at: Ack) -> Self {
+        Self {
+            processing: Processing::Spooled,
+            at: Some(at),
+        }
+    }
+}
+
 /// Why a record is not durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -35,6 +69,10 @@ pub(crate) enum Trouble {
     SpoolFull,
     /// The log does not confirm and the spool failed.
     SpoolFailed,
+    /// The local log of the synchronous fallback is full.
+    LocalFull,
+    /// The local log of the synchronous fallback failed.
+    LocalFailed,
     /// The log refuses it, and as a dead letter too.
     Refused,
     /// The lane has too much to do.
@@ -46,13 +84,15 @@ pub(crate) enum Trouble {
 /// A record on its way, with the request that waits for it.
 pub(crate) struct Job {
     pub(crate) record: NewRecord,
-    pub(crate) answer: oneshot::Sender<Result<Processing, Trouble>>,
+    pub(crate) answer: oneshot::Sender<Result<Durable, Trouble>>,
+    /// The answer waits for the store, and is counted then.
+    pub(crate) waits: bool,
     /// The share of the memory for bodies that the record holds.
     pub(crate) _weight: Option<Arc<OwnedSemaphorePermit>>,
 }
 
 impl Job {
-    fn done(self, result: Result<Processing, Trouble>) {
+    pub(crate) fn done(self, result: Result<Durable, Trouble>) {
         // The client may have gone; what was done stands.
         let _ = self.answer.send(result);
     }
@@ -65,33 +105,43 @@ pub(crate) struct Lane<L, S> {
     pub(crate) letters: Letters,
     pub(crate) metrics: Metrics,
     pub(crate) confirm_within: Duration,
-    pub(crate) publish_records: usize,
     pub(crate) failed: watch::Sender<Option<LogError>>,
 }
 
-impl<L: Log, S: Spool> Lane<L, S> {
-    /// Works until the stop, then through what it has taken.
-    pub(crate) async fn run(self, mut jobs: mpsc::Receiver<Job>, mut stop: watch::Receiver<bool>) {
-        let mut batch = Vec::new();
-        let mut closing = false;
-        loop {
-            tokio::select! {
-                // Jobs first: whatever is in the channel when it is closed is still taken.
-                biased;
-                taken = jobs.recv_many(&mut batch, self.publish_records) => {
-                    if taken == 0 {
-                        return;
-                    }
-                    self.settle(std::mem::take(&mut batch)).await;
+/// Makes jobs durable, one batch at a time.
+pub(crate) trait Settle: Send + 'static {
+    /// Answers every job of the batch.
+    fn settle(&self, jobs: Vec<Job>) -> impl Future<Output = ()> + Send;
+}
+
+/// Works until the stop, then through what it has taken.
+pub(crate) async fn run<T: Settle>(
+    lane: T,
+    most: usize,
+    mut jobs: mpsc::Receiver<Job>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut batch = Vec::new();
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            // Jobs first: whatever is in the channel when it is closed is still taken.
+            biased;
+            taken = jobs.recv_many(&mut batch, most) => {
+                if taken == 0 {
+                    return;
                 }
-                () = stopped(&mut stop), if !closing => {
-                    jobs.close();
-                    closing = true;
-                }
+                lane.settle(std::mem::take(&mut batch)).await;
+            }
+            () = stopped(&mut stop), if !closing => {
+                jobs.close();
+                closing = true;
             }
         }
     }
+}
 
+impl<L: Log, S: Spool> Settle for Lane<L, S> {
     async fn settle(&self, jobs: Vec<Job>) {
         if let Some(backlog) = &self.backlog
             && backlog.waiting(self.partition) > 0
@@ -103,9 +153,11 @@ impl<L: Log, S: Spool> Lane<L, S> {
         let mut late = Vec::new();
         for job in jobs {
             match results.next().unwrap_or_else(|| Err(unconfirmed())) {
-                Ok(_) => {
-                    self.metrics.queued.inc();
-                    job.done(Ok(Processing::Queued));
+                Ok(at) => {
+                    if !job.waits {
+                        self.metrics.queued.inc();
+                    }
+                    job.done(Ok(Durable::queued(Some(at))));
                 }
                 Err(LogError::Refused(why)) => {
                     self.count(&LogError::Refused(String::new()));
@@ -132,7 +184,9 @@ impl<L: Log, S: Spool> Lane<L, S> {
             None => late.into_iter().for_each(|job| job.done(Err(Trouble::Away))),
         }
     }
+}
 
+impl<L: Log, S: Spool> Lane<L, S> {
     fn count(&self, e: &LogError) {
         self.metrics.publish_failures.with_label_values(&[e.tag()]).inc();
     }
@@ -171,7 +225,7 @@ impl<L: Log, S: Spool> Lane<L, S> {
         self.metrics
             .spool_records
             .set(i64::try_from(backlog.total()).unwrap_or(i64::MAX));
-        job.done(Ok(Processing::Spooled));
+        job.done(Ok(Durable::spooled()));
     }
 
     /// A record that the log never takes: its dead letter is as durable as the record would have been.
@@ -188,7 +242,7 @@ impl<L: Log, S: Spool> Lane<L, S> {
             Some(Ok(_)) => {
                 self.metrics.dead_letters.inc();
                 self.metrics.queued.inc();
-                Ok(Processing::Queued)
+                Ok(Durable::queued(None))
             }
             Some(Err(LogError::Refused(_))) => Err(Trouble::Refused),
             _ => Err(Trouble::Away),
@@ -212,7 +266,7 @@ pub(crate) async fn publish<L: Log>(
     log: &L,
     records: Vec<NewRecord>,
     within: Duration,
-) -> Vec<Result<stardust_pipeline::log::Ack, LogError>> {
+) -> Vec<Result<Ack, LogError>> {
     let many = records.len();
     let mut results = timeout(within, log.publish(records)).await.unwrap_or_default();
     results.resize_with(many, || Err(unconfirmed()));

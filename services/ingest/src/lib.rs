@@ -11,6 +11,7 @@
 //! - A [lane](crate::Door) publishes one batch of its partition at a time. While the spool holds a record of a
 //!   partition, that partition's new records go behind it.
 //! - A client that goes away changes nothing for what a lane has taken.
+//! - In the synchronous mode the answer waits for the store: `fallback/mod.rs` has the picture.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod body;
 mod clock;
 mod config;
 mod door;
+mod fallback;
 mod fault;
 mod forward;
 mod intake;
@@ -39,6 +41,7 @@ mod views;
 pub use clock::Clock;
 pub use config::{DoorConfig, HttpConfig};
 pub use door::{Door, DoorError, Message, Running, Taken};
+pub use fallback::{Fallback, Held, Journaled, Local, Mode};
 pub use fault::{Code, Fault};
 pub use lane::Processing;
 pub use registry::{RegistryView, follow};

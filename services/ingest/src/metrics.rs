@@ -9,6 +9,7 @@ use prometheus::{
 pub(crate) struct Metrics {
     pub(crate) queued: IntCounter,
     pub(crate) spooled: IntCounter,
+    pub(crate) stored: IntCounter,
     pub(crate) refused: IntCounter,
     pub(crate) refusals: IntCounterVec,
     pub(crate) single_seconds: Histogram,
@@ -19,6 +20,9 @@ pub(crate) struct Metrics {
     pub(crate) spool_records: IntGauge,
     pub(crate) spool_bytes: IntGauge,
     pub(crate) spool_stuck: IntGauge,
+    pub(crate) local_records: IntGauge,
+    pub(crate) local_bytes: IntGauge,
+    pub(crate) is_async: IntGauge,
 }
 
 impl Metrics {
@@ -57,7 +61,7 @@ impl Metrics {
         )?;
         let forwarded = IntCounter::new(
             "stardust_door_forwarded_total",
-            "Records that went from the spool to the log.",
+            "Raw records that went from the door's disk to the log.",
         )?;
         let spool_records = IntGauge::new("stardust_door_spool_records", "Records in the spool.")?;
         let spool_bytes = IntGauge::new("stardust_door_spool_bytes", "Bytes of the records in the spool.")?;
@@ -65,6 +69,16 @@ impl Metrics {
             "stardust_door_spool_stuck_records",
             "Records in the spool that the log refuses, and as a dead letter too.",
         )?;
+        let local_records = IntGauge::new(
+            "stardust_door_local_records",
+            "Records in the local log of the synchronous fallback that are not at the broker yet.",
+        )?;
+        let local_bytes = IntGauge::new("stardust_door_local_bytes", "Bytes of these records.")?;
+        let is_async = IntGauge::new(
+            "stardust_door_async_enabled",
+            "1: messages are queued (the usual way); 0: they are stored before the answer.",
+        )?;
+        is_async.set(1);
         registry.register(Box::new(messages.clone()))?;
         registry.register(Box::new(refusals.clone()))?;
         registry.register(Box::new(seconds.clone()))?;
@@ -74,9 +88,13 @@ impl Metrics {
         registry.register(Box::new(spool_records.clone()))?;
         registry.register(Box::new(spool_bytes.clone()))?;
         registry.register(Box::new(spool_stuck.clone()))?;
+        registry.register(Box::new(local_records.clone()))?;
+        registry.register(Box::new(local_bytes.clone()))?;
+        registry.register(Box::new(is_async.clone()))?;
         Ok(Self {
             queued: messages.with_label_values(&["queued"]),
             spooled: messages.with_label_values(&["spooled"]),
+            stored: messages.with_label_values(&["stored"]),
             refused: messages.with_label_values(&["refused"]),
             refusals,
             single_seconds: seconds.with_label_values(&["data"]),
@@ -87,6 +105,9 @@ impl Metrics {
             spool_records,
             spool_bytes,
             spool_stuck,
+            local_records,
+            local_bytes,
+            is_async,
         })
     }
 }

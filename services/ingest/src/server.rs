@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
@@ -22,6 +25,10 @@ use crate::config::HttpConfig;
 const HEAD: usize = 32 << 10;
 /// Read buffer of a connection, bytes.
 const BUFFER: usize = 64 << 10;
+
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// The service cannot listen.
 #[derive(Debug, thiserror::Error)]
@@ -95,13 +102,18 @@ pub async fn serve(
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
-        let (stream, place) = tokio::select! {
+        let (stream, peer, place) = tokio::select! {
             biased;
             () = &mut shutdown => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             accepted = accept(&listener, &places) => accepted,
         };
-        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service.clone()));
+        let service = service.clone();
+        let knowing_the_peer = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(Peer(peer));
+            service.call(request)
+        });
+        let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), knowing_the_peer));
         connections.spawn(async move {
             // A client that goes away or talks nonsense is no event of ours.
             if let Err(e) = connection.await {
@@ -128,16 +140,16 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
     // Never closed, so that the permit is always there.
     let place = Arc::clone(places).acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, peer)) => {
                 if let Err(e) = stream.set_nodelay(true) {
                     tracing::debug!("no TCP_NODELAY: {e}");
                 }
-                return (stream, place);
+                return (stream, peer, place);
             }
             Err(e) => {
                 // Out of descriptors, or the client was faster: a pause, never an end.

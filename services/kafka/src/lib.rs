@@ -18,7 +18,9 @@ mod polled;
 mod publisher;
 mod queries;
 mod reader;
+mod relay;
 
 pub use config::{ConfigError, KafkaConfig, parse_properties};
 pub use kafka_log::KafkaLog;
 pub use member::KafkaMember;
+pub use relay::KafkaRelay;

@@ -218,7 +218,7 @@ impl Queries {
 }
 
 /// Nobody polls these clients: what piled up in their queue (log lines of an outage) is taken out before a use.
-fn drain(client: &BaseConsumer<Logging>) {
+pub(crate) fn drain(client: &BaseConsumer<Logging>) {
     for _ in 0..1_000 {
         if client.poll(Duration::ZERO).is_none() {
             break;

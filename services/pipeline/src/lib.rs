@@ -12,6 +12,8 @@ pub mod log;
 pub mod partition;
 pub mod pulse;
 pub mod registry_feed;
+pub mod relay;
+pub mod settled;
 pub mod spool;
 pub mod store;
 pub mod topics;

@@ -3,6 +3,7 @@
 mod backend;
 mod commands;
 mod demo;
+mod fallback;
 mod keys;
 mod map;
 mod ports;

@@ -14,6 +14,7 @@ use stardust_pipeline::topics::Topics;
 use stardust_wire::Wire;
 
 use crate::backend::{AnyLog, AnyStore};
+use crate::fallback::LocalPorts;
 use crate::schema_registry;
 use crate::settings::Settings;
 
@@ -37,6 +38,8 @@ pub struct Ports {
     pub store: AnyStore,
     /// The door's spool: only with a broker, and only in a process with a data folder.
     pub spool: Option<EmbeddedSpool>,
+    /// What the synchronous fallback needs, where the spool is.
+    pub local: Option<LocalPorts>,
     /// The codec.
     pub wire: Wire,
     /// The rules.
@@ -104,6 +107,12 @@ pub fn require_outside(settings: &Settings, service: &str) -> Result<(), String>
     ))
 }
 
+fn kafka(settings: &Settings, brokers: &str) -> KafkaConfig {
+    let mut config = KafkaConfig::new(brokers, &settings.instance);
+    config.properties.clone_from(&settings.kafka_properties);
+    config
+}
+
 /// Opens the ports. `spool` says whether this process has a door.
 pub async fn open(settings: &Settings, how: Use, spool: bool) -> anyhow::Result<Ports> {
     let mapping = mapping(settings)?;
@@ -120,14 +129,10 @@ pub async fn open(settings: &Settings, how: Use, spool: bool) -> anyhow::Result<
         None
     };
     let (log, log_place) = match (&settings.kafka_brokers, &embedded) {
-        (Some(brokers), _) => {
-            let mut config = KafkaConfig::new(brokers, &settings.instance);
-            config.properties.clone_from(&settings.kafka_properties);
-            (
-                AnyLog::Kafka(KafkaLog::new(config)?),
-                format!("Kafka at {brokers}"),
-            )
-        }
+        (Some(brokers), _) => (
+            AnyLog::Kafka(KafkaLog::new(kafka(settings, brokers))?),
+            format!("Kafka at {brokers}"),
+        ),
         (None, Some(file)) => (
             AnyLog::Embedded(file.log()),
             format!("the log in {}", settings.data_dir.display()),
@@ -149,14 +154,21 @@ pub async fn open(settings: &Settings, how: Use, spool: bool) -> anyhow::Result<
         Some(url) => schema_registry::register(url, &topics).await?,
         None => HashMap::new(),
     };
-    let spool = match (&settings.kafka_brokers, &embedded) {
-        (Some(_), Some(file)) if spool => Some(file.spool(settings.spool_limit_bytes)),
-        _ => None,
+    let (spool, local) = match (&settings.kafka_brokers, &embedded) {
+        (Some(brokers), Some(file)) if spool => (
+            Some(file.spool(settings.spool_limit_bytes)),
+            Some(LocalPorts {
+                log: file.log(),
+                kafka: kafka(settings, brokers),
+            }),
+        ),
+        _ => (None, None),
     };
     Ok(Ports {
         log,
         store,
         spool,
+        local,
         wire: Wire::with_ids(&ids)?,
         mapping,
         groups: Groups {

@@ -8,6 +8,7 @@ use stardust_wire::{RawRecord, Subject};
 use std::time::Duration;
 use uuid::Uuid;
 
+use crate::fallback;
 use crate::ports::Ports;
 
 /// How far a receipt is looked for in a partition, from the time it was given on.
@@ -27,7 +28,10 @@ pub async fn find(ports: &Ports, receipt_id: &str) -> anyhow::Result<Option<Valu
     if let Some(found) = in_log(ports, receipt_id).await? {
         return Ok(Some(found));
     }
-    in_spool(ports, receipt_id).await
+    if let Some(found) = in_spool(ports, receipt_id).await? {
+        return Ok(Some(found));
+    }
+    Ok(fallback::find(ports, receipt_id).await?)
 }
 
 /// In the raw topic: the receipt's own time (it is a UUIDv7) says from where on.

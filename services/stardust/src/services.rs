@@ -11,12 +11,13 @@ use stardust_books::Reconciler;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
-use stardust_ingest::{Door, DoorConfig, HttpConfig};
+use stardust_ingest::{Door, DoorConfig, Fallback, HttpConfig, Mode};
 use stardust_legacy_router::Router;
 use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::log::{Budget, Log, Topic};
 use stardust_pipeline::pulse::Pulse;
 use stardust_pipeline::registry_feed;
+use stardust_pipeline::settled::{Settled, Told};
 use stardust_pipeline::store::Store;
 use stardust_pipeline::worker::{self, Stage, WorkerConfig, stopped};
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,6 +25,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, sleep, timeout};
 
+use crate::fallback;
 use crate::keys;
 use crate::ports::Ports;
 use crate::settings::{self, Settings};
@@ -63,7 +65,7 @@ const DRAIN: Duration = Duration::from_secs(8);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
 
-type Ended = anyhow::Result<()>;
+pub type Ended = anyhow::Result<()>;
 
 /// The services of a process while they run.
 pub struct Process {
@@ -108,6 +110,7 @@ impl Process {
         ));
         workers.spawn(prepare(ports.clone(), stopping.clone()));
 
+        let settled = Settled::default();
         if which.parser {
             let parsed = stardust_fhir_parser::Counters::register(&counters)?;
             watched.parser = Some(Arc::new(parsed));
@@ -118,6 +121,7 @@ impl Process {
                 registry: registry.clone(),
                 counters: watched.parser.clone().context("the parser has counters")?,
                 pulse,
+                settled: settled.clone(),
                 stopping: stopping.clone(),
             }));
         }
@@ -150,6 +154,32 @@ impl Process {
             }));
         }
 
+        let fallback = if which.ingest {
+            let mode = Mode::new(settings.async_fhir);
+            watched.mode = Some(mode.clone());
+            let local = fallback::open(settings, &ports).await?;
+            if let Some((local, _)) = &local {
+                watched.held = Some(local.held().clone());
+                if watched.parser.is_none() {
+                    let parsed = stardust_fhir_parser::Counters::register(&counters)?;
+                    watched.parser = Some(Arc::new(parsed));
+                }
+                let parse = Parse {
+                    ports: ports.clone(),
+                    settings: settings.clone(),
+                    registry: registry.clone(),
+                    counters: watched.parser.clone().context("the parser has counters")?,
+                    pulse: watched.pulse("synchronous-fallback"),
+                    settled: settled.clone(),
+                    stopping: stopping.clone(),
+                };
+                workers.spawn(fallback::work(parse, local.clone(), mode.clone()));
+            }
+            Some((Fallback::new(mode, settled), local))
+        } else {
+            None
+        };
+
         let default = if which.ingest {
             settings::door_address()
         } else {
@@ -164,7 +194,7 @@ impl Process {
                 topics: ports.topics.clone(),
                 ..DoorConfig::default()
             };
-            let (opened, running) = Door::open(
+            let (opened, mut running) = Door::open(
                 config,
                 ports.log.clone(),
                 ports.spool.clone(),
@@ -174,6 +204,9 @@ impl Process {
                 &counters,
             )
             .await?;
+            if let Some((fallback, local)) = fallback {
+                opened.fall_back(&mut running, fallback, local);
+            }
             let mut stop = stopping_door.clone();
             let mut stop_lanes = stopping.clone();
             door.spawn(async move {
@@ -321,18 +354,7 @@ fn spawn_workers<S: Stage>(
     stopping: &watch::Receiver<bool>,
 ) {
     for number in 0..settings.workers {
-        let config = WorkerConfig {
-            group: group.to_owned(),
-            topics: topics.clone(),
-            worker: number,
-            budget: Budget {
-                records: settings.batch_size,
-                bytes: BATCH_BYTES,
-                wait: Duration::from_millis(500),
-            },
-            drain: DRAIN,
-            backoff: Backoff::default(),
-        };
+        let config = worker_config(settings, group, topics.clone(), number);
         let run = worker::run(
             ports.log.clone(),
             config,
@@ -344,35 +366,60 @@ fn spawn_workers<S: Stage>(
     }
 }
 
-struct Parse {
-    ports: Ports,
-    settings: Settings,
-    registry: stardust_ingest::RegistryView,
-    counters: Arc<stardust_fhir_parser::Counters>,
-    pulse: Arc<Pulse>,
-    stopping: watch::Receiver<bool>,
+/// How a worker works.
+pub fn worker_config(settings: &Settings, group: &str, topics: Vec<Topic>, worker: usize) -> WorkerConfig {
+    WorkerConfig {
+        group: group.to_owned(),
+        topics,
+        worker,
+        budget: Budget {
+            records: settings.batch_size,
+            bytes: BATCH_BYTES,
+            wait: Duration::from_millis(500),
+        },
+        drain: DRAIN,
+        backoff: Backoff::default(),
+    }
+}
+
+/// What a parser needs.
+pub struct Parse {
+    pub ports: Ports,
+    pub settings: Settings,
+    pub registry: stardust_ingest::RegistryView,
+    pub counters: Arc<stardust_fhir_parser::Counters>,
+    pub pulse: Arc<Pulse>,
+    /// Hears what is done.
+    pub settled: Settled,
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Parse {
+    /// The rules, once there is a registry; none where the process is told to stop before. A parser without one would
+    /// park everything.
+    pub async fn rules(&mut self) -> Option<Rules> {
+        let first = tokio::select! {
+            () = stopped(&mut self.stopping) => return None,
+            found = self.registry.wait_for(Option::is_some) => found.ok()?.clone().unwrap_or_default(),
+        };
+        Some(Rules {
+            wire: self.ports.wire.clone(),
+            mapping: Arc::clone(&self.ports.mapping),
+            registry: loaded(first, self.registry.clone()),
+            topics: self.ports.topics.clone(),
+            legacy_routing: self.settings.legacy_routing,
+        })
+    }
 }
 
 /// The parser's members, its statistics and the release of parked readings.
 async fn parse(mut p: Parse) -> Ended {
-    // A parser without a registry would park everything: it waits for it.
-    let first = tokio::select! {
-        () = stopped(&mut p.stopping) => return Ok(()),
-        found = p.registry.wait_for(Option::is_some) => match found {
-            Ok(found) => found.clone().unwrap_or_default(),
-            Err(_) => return Ok(()),
-        },
-    };
-    let registry = loaded(first, p.registry.clone());
-    let rules = Rules {
-        wire: p.ports.wire.clone(),
-        mapping: Arc::clone(&p.ports.mapping),
-        registry,
-        topics: p.ports.topics.clone(),
-        legacy_routing: p.settings.legacy_routing,
+    let Some(rules) = p.rules().await else {
+        return Ok(());
     };
     let mut tasks = JoinSet::new();
-    let stage = || Parser::new(p.ports.store.clone(), rules.clone(), Arc::clone(&p.counters), now);
+    let parser = || Parser::new(p.ports.store.clone(), rules.clone(), Arc::clone(&p.counters), now);
+    let stage = || Told::new(parser(), p.settled.clone());
     // Letters of other services too: the parser puts them into the store.
     let topics = vec![p.ports.topics.raw.clone(), p.ports.topics.dead.clone()];
     let config = (p.ports.groups.parser.as_str(), topics);

@@ -46,6 +46,8 @@ pub struct Settings {
     pub main_db: String,
     /// `MONGODB_FHIR_DB`.
     pub fhir_db: String,
+    /// `ENABLE_ASYNC_FHIR`.
+    pub async_fhir: bool,
     /// `FHIR_QUEUE_NAME`.
     pub group: String,
     /// `FHIR_BATCH_SIZE`.
@@ -260,6 +262,7 @@ impl Settings {
             mongodb_uri,
             main_db,
             fhir_db,
+            async_fhir: truth(env, "ENABLE_ASYNC_FHIR", true)?,
             group: topic_part(
                 "FHIR_QUEUE_NAME",
                 set(env, "FHIR_QUEUE_NAME").unwrap_or_else(|| "fhir_processing_queue".to_owned()),
@@ -323,7 +326,7 @@ impl Settings {
             ),
             ("MONGODB_MAIN_DB", self.main_db.clone()),
             ("MONGODB_FHIR_DB", self.fhir_db.clone()),
-            ("ENABLE_ASYNC_FHIR", "true".to_owned()),
+            ("ENABLE_ASYNC_FHIR", self.async_fhir.to_string()),
             ("FHIR_QUEUE_NAME", self.group.clone()),
             ("FHIR_BATCH_SIZE", self.batch_size.to_string()),
             ("FHIR_WORKER_THREADS", self.workers.to_string()),
@@ -377,13 +380,6 @@ fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
                 "leave it unset",
             );
         }
-    }
-    if !truth(env, "ENABLE_ASYNC_FHIR", true)? {
-        return fail(
-            "ENABLE_ASYNC_FHIR",
-            "this version does not have the synchronous fallback",
-            "true",
-        );
     }
     if truth(env, "AUTO_START_MIGRATION", false)? {
         return fail(
@@ -521,7 +517,7 @@ mod tests {
             ("FHIR_BATCH_SIZE", "0"),
             ("FHIR_WORKER_THREADS", "many"),
             ("ENABLE_LEGACY_ROUTING", "maybe"),
-            ("ENABLE_ASYNC_FHIR", "false"),
+            ("ENABLE_ASYNC_FHIR", "perhaps"),
             ("TIME_ZONE_OFFSET", "7"),
             ("STARDUST_LISTEN", "0.0.0.0:5054"),
             ("STARDUST_LISTEN", "here"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stardust_fhir_parser::Recent;
-use stardust_ingest::{Away, Component, Health, QueueStats, ReceiptView, State, Views};
+use stardust_ingest::{Away, Component, Health, Held, Mode, QueueStats, ReceiptView, State, Views};
 use stardust_pipeline::log::Log;
 use stardust_pipeline::pulse::Pulse;
 use stardust_pipeline::spool::Spool;
@@ -25,6 +25,10 @@ pub struct Watched {
     pub pulses: Vec<Arc<Pulse>>,
     /// The parser's counters.
     pub parser: Option<Arc<stardust_fhir_parser::Counters>>,
+    /// Which way the door's messages go.
+    pub mode: Option<Mode>,
+    /// What the local log of the synchronous fallback holds.
+    pub held: Option<Held>,
 }
 
 impl Watched {
@@ -103,6 +107,24 @@ fn dead_letters(recent: &Recent) -> Component {
     }
 }
 
+/// Under load something is always on its way; it is worth a look only while something else is away.
+fn local_log(held: &Held, all_there: bool) -> Component {
+    let level = held.level();
+    Component {
+        status: if level.records == 0 || all_there {
+            State::Healthy
+        } else {
+            State::Degraded
+        },
+        detail: (level.records > 0).then(|| {
+            format!(
+                "{} records ({} bytes) wait for the broker",
+                level.records, level.bytes
+            )
+        }),
+    }
+}
+
 impl Views for ProcessViews {
     async fn receipt(&self, receipt_id: &str) -> Result<Option<ReceiptView>, Away> {
         match timeout(RECEIPT_WITHIN, receipts::find(&self.ports, receipt_id)).await {
@@ -146,6 +168,12 @@ impl Views for ProcessViews {
                 takes |= spool.status != State::Unhealthy;
                 components.insert("spool".to_owned(), spool);
             }
+            if let Some(held) = &self.watched.held {
+                components.insert(
+                    "local-log".to_owned(),
+                    local_log(held, log.is_ok() && store.is_ok()),
+                );
+            }
             ready &= takes;
         } else {
             ready &= log.is_ok() && store.is_ok();
@@ -179,7 +207,7 @@ impl Views for ProcessViews {
         let lag = timeout(WITHIN, self.ports.log.lag(&groups.parser, &self.ports.topics.raw)).await;
         let queue_size = lag.ok().and_then(Result::ok);
         QueueStats {
-            enabled: true,
+            enabled: self.watched.mode.as_ref().is_none_or(Mode::is_async),
             queue_size,
             status: if queue_size.is_some() {
                 "healthy"

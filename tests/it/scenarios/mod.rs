@@ -19,6 +19,7 @@ mod outages;
 mod parked;
 mod restarts;
 mod stock_tools;
+mod synchronous;
 mod two_parsers;
 mod values;
 
@@ -104,6 +105,22 @@ const BOTH: &[(&str, Scenario)] = &[
         "kills::acknowledged_means_exactly_once_under_kill_9",
         kills::acknowledged_means_exactly_once_under_kill_9,
     ),
+    (
+        "synchronous::a_whole_ward_gives_the_same_results",
+        synchronous::a_whole_ward_gives_the_same_results,
+    ),
+    (
+        "synchronous::switching_under_load_loses_and_doubles_nothing",
+        synchronous::switching_under_load_loses_and_doubles_nothing,
+    ),
+    (
+        "synchronous::a_parked_reading_is_released_into_the_usual_way",
+        synchronous::a_parked_reading_is_released_into_the_usual_way,
+    ),
+    (
+        "synchronous::kill_9_loses_and_doubles_nothing",
+        synchronous::kill_9_loses_and_doubles_nothing,
+    ),
 ];
 
 /// Those of one stack.
@@ -171,6 +188,14 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "stock_tools::read_and_decode_the_output_topics",
         stock_tools::read_and_decode_the_output_topics,
+    ),
+    (
+        "synchronous::no_broker_is_needed",
+        synchronous::no_broker_is_needed,
+    ),
+    (
+        "synchronous::a_store_that_is_away_is_waited_for_two_seconds",
+        synchronous::a_store_that_is_away_is_waited_for_two_seconds,
     ),
 ];
 

@@ -2,6 +2,7 @@
 
 mod balance;
 pub(crate) mod groups;
+mod local;
 mod member;
 mod records;
 pub(crate) mod sessions;

@@ -9,6 +9,7 @@
 mod child;
 mod contract;
 mod kill;
+mod local;
 mod maintenance;
 mod opening;
 mod second_process;

@@ -335,6 +335,71 @@ async fn a_parked_reading_is_released_once_its_device_is_known() {
 }
 
 #[tokio::test]
+async fn what_was_worked_ahead_of_a_copy_is_said_once() {
+    let bench = bench(Some(PATIENT)).await;
+    let (heartbeat, twice) = (
+        format!(
+            r#"{{"mac":"02:00:00:AA:00:01","time":{RECEIVED},"type":"HB_Msg","data":{{"msg":"Online"}}}}"#
+        ),
+        pressure(&[&item(131, 71)]),
+    );
+    let bodies = [
+        &twice,
+        &pressure(&[&item(131, 72), &item(999, 999), &item(140, 71), &item(140, 71)]),
+        &heartbeat,
+    ];
+    let mut ahead = Vec::new();
+    for (n, body) in (0_u8..).zip(bodies) {
+        ahead.push(LogRecord {
+            topic: Topic::new("sync/door"),
+            partition: 0,
+            ..bench.record(n.into(), &receipt(n), body)
+        });
+    }
+    let mut outputs = bench.parser().ahead_of_a_copy().work(&ahead).await.unwrap();
+    let again = bench.parser().ahead_of_a_copy().work(&ahead).await.unwrap();
+    assert_eq!(again, outputs, "after a crash before the commit");
+    let copies: Vec<LogRecord> = (0_u8..)
+        .zip(bodies)
+        .map(|(n, body)| bench.record(70 + i64::from(n), &receipt(n), body))
+        .collect();
+    outputs.extend(bench.work(&copies).await);
+    let mut outcomes = bench.outcomes(&outputs);
+    outcomes.sort();
+    let expected = [
+        (0, "created"),
+        (1, "created"),
+        (1, "dead"),
+        (1, "duplicate"),
+        (1, "duplicate"),
+    ];
+    assert_eq!(
+        outcomes,
+        expected.map(|(n, outcome)| (receipt(n), outcome.to_owned()))
+    );
+    assert_eq!(
+        bench.observations(&outputs).len(),
+        4,
+        "two pressures and two pulses"
+    );
+    let topics = &bench.rules.topics;
+    let counts = [&topics.legacy, &topics.dead, &topics.status].map(|topic| bench.count(&outputs, topic));
+    assert_eq!(counts, [2, 1, 1], "legacy documents, letters, heartbeats");
+}
+
+#[tokio::test]
+async fn an_offset_that_a_new_log_gives_again_does_not_hide_its_record() {
+    let bench = bench(Some(PATIENT)).await;
+    bench
+        .work(&[bench.record(0, &receipt(1), &pressure(&[&item(131, 71)]))])
+        .await;
+    let batch = [bench.record(0, &receipt(2), &pressure(&[&item(140, 80)]))];
+    let outputs = bench.work(&batch).await;
+    assert_eq!(bench.outcomes(&outputs), [(receipt(2), "created".to_owned())]);
+    assert_eq!(bench.work(&batch).await, outputs);
+}
+
+#[tokio::test]
 async fn a_value_that_is_not_ours_is_a_dead_letter_with_its_bytes() {
     let bench = bench(Some(PATIENT)).await;
     let mut record = bench.record(0, &receipt(1), "{}");

@@ -2,6 +2,7 @@
 
 mod batch;
 mod data;
+mod mode;
 mod operations;
 mod page;
 mod receipts;
@@ -37,6 +38,7 @@ pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("/health/ready", GET),
     ("/metrics", GET),
     ("/admin/queue/stats", GET),
+    ("/admin/queue/mode", "PUT"),
     ("/api/ava4/data", "POST"),
     ("/api/ava4/data/batch", "POST"),
     ("/api/ava4/receipts/{receipt_id}", GET),
@@ -93,6 +95,8 @@ pub fn routes<M: Rules, V: Views>(
             .or(operations::filter(&context, |c| &c.views, counters))
             .unify()
             .or(operations::queue(&context))
+            .unify()
+            .or(mode::filter(&context))
             .unify()
             .or(page::filter(&context))
             .unify()

@@ -95,6 +95,7 @@ async fn numbers<M: Rules, V: Views>(context: &Context<M, V>, ask: &Ask) -> Resp
         messages: BTreeMap::from([
             ("queued", metrics.queued.get()),
             ("spooled", metrics.spooled.get()),
+            ("stored", metrics.stored.get()),
             ("refused", metrics.refused.get()),
         ]),
         refusals: by_label(&metrics.refusals),

@@ -6,6 +6,7 @@ mod batches;
 mod client;
 mod connections;
 mod fakes;
+mod fallback;
 mod outages;
 mod pages;
 mod refusals;

@@ -17,6 +17,8 @@ use tokio::sync::{oneshot, watch};
 use crate::blocking::locked;
 use crate::config::KafkaConfig;
 
+pub(crate) use transaction::{Failure, Transactions, Turn};
+
 /// How long a member may take to leave; after that its thread goes on alone and the caller is told.
 const LEAVE_WITHIN: Duration = Duration::from_secs(10);
 

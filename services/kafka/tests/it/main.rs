@@ -9,4 +9,5 @@ mod fencing;
 mod membership;
 mod outage;
 mod publishing;
+mod relay;
 mod stack;
