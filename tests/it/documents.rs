@@ -137,6 +137,7 @@ fn commands_that_the_readme_names_exist() {
         "registry",
         "export",
         "reconcile",
+        "trace",
         "parked",
         "topics",
         "config",

@@ -7,7 +7,7 @@ mod fallback;
 mod keys;
 mod map;
 mod ports;
-mod receipts;
+mod retention;
 mod schema_registry;
 mod services;
 mod settings;
@@ -80,6 +80,9 @@ enum Command {
     /// The books: what was received against what is stored. Exit 0 only if they balance.
     #[command(after_help = "Example: stardust reconcile --json")]
     Reconcile(commands::reconcile::ReconcileArgs),
+    /// Where one receipt, request or Observation is, and each step that it took. Exit 1 where nobody knows it.
+    #[command(after_help = "Example: stardust trace 01a2063c-9352-76d5-b5e8-6fbb8545b1e2")]
+    Trace(commands::trace::TraceArgs),
     /// Messages and readings that can never work as they stand.
     #[command(
         subcommand,
@@ -238,6 +241,7 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
         Command::Export(args) => commands::export::run(&settings, &args).await,
         Command::Reconcile(args) => commands::reconcile::run(&settings, &args).await,
         Command::DeadLetters(args) => commands::dead_letters::run(&settings, args).await,
+        Command::Trace(args) => commands::trace::run(&settings, &args).await,
         Command::Parked(args) => commands::parked::run(&settings, args).await,
         Command::Topics(args) => commands::topics::run(&settings, args).await,
         Command::Audit(args) => commands::audit::run(&settings, args).await,

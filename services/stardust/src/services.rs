@@ -28,6 +28,7 @@ use tokio::time::{interval, sleep, timeout};
 use crate::fallback;
 use crate::keys;
 use crate::ports::Ports;
+use crate::retention;
 use crate::settings::{self, Settings};
 use crate::views::{ProcessViews, Watched};
 
@@ -180,6 +181,9 @@ impl Process {
             None
         };
 
+        let (say_behind, behind) = watch::channel(Vec::new());
+        workers.spawn(retention::watch(ports.clone(), now, say_behind, stopping.clone()));
+
         let default = if which.ingest {
             settings::door_address()
         } else {
@@ -188,7 +192,7 @@ impl Process {
         let listener = stardust_ingest::bind(settings.listen.unwrap_or(default)).await?;
         let address = listener.local_addr()?;
         let http = HttpConfig::default();
-        let views = ProcessViews::new(ports.clone(), watched, which.ingest, notice);
+        let views = ProcessViews::new(ports.clone(), watched, which.ingest, notice, behind);
         let routes = if which.ingest {
             let config = DoorConfig {
                 topics: ports.topics.clone(),

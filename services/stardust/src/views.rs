@@ -4,19 +4,26 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stardust_books::Reach;
 use stardust_fhir_parser::Recent;
 use stardust_ingest::{Away, Component, Health, Held, Mode, QueueStats, ReceiptView, State, Views};
 use stardust_pipeline::log::Log;
 use stardust_pipeline::pulse::Pulse;
 use stardust_pipeline::spool::Spool;
 use stardust_pipeline::store::Store;
-use tokio::time::timeout;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
 
+use crate::commands::trace::tracer;
+use crate::fallback;
 use crate::ports::Ports;
-use crate::receipts;
+use crate::retention::Behind;
 
 const WITHIN: Duration = Duration::from_millis(800);
 const RECEIPT_WITHIN: Duration = Duration::from_secs(5);
+/// How long of it the log is looked through.
+const RECEIPT_LOOKS: Duration = Duration::from_secs(3);
+const RECEIPT_RECORDS: usize = 2_000;
 
 /// The services of the process that say how they are doing.
 #[derive(Debug, Clone, Default)]
@@ -47,16 +54,24 @@ pub struct ProcessViews {
     watched: Watched,
     door: bool,
     notice: Option<String>,
+    behind: watch::Receiver<Vec<Behind>>,
 }
 
 impl ProcessViews {
-    /// Of these ports and services, with a notice for the status page.
-    pub fn new(ports: Ports, watched: Watched, door: bool, notice: Option<&str>) -> Self {
+    /// Of these ports and services, with a notice for the status page, and with the groups that are far behind.
+    pub fn new(
+        ports: Ports,
+        watched: Watched,
+        door: bool,
+        notice: Option<&str>,
+        behind: watch::Receiver<Vec<Behind>>,
+    ) -> Self {
         Self {
             ports,
             watched,
             door,
             notice: notice.map(str::to_owned),
+            behind,
         }
     }
 
@@ -125,10 +140,34 @@ fn local_log(held: &Held, all_there: bool) -> Component {
     }
 }
 
+/// A group that is behind by half of what its topic keeps has something to lose.
+fn retention(behind: &[Behind]) -> Component {
+    Component {
+        status: if behind.is_empty() {
+            State::Healthy
+        } else {
+            State::Degraded
+        },
+        detail: (!behind.is_empty()).then(|| {
+            let each: Vec<String> = behind.iter().map(ToString::to_string).collect();
+            each.join("; ")
+        }),
+    }
+}
+
 impl Views for ProcessViews {
     async fn receipt(&self, receipt_id: &str) -> Result<Option<ReceiptView>, Away> {
-        match timeout(RECEIPT_WITHIN, receipts::find(&self.ports, receipt_id)).await {
-            Ok(Ok(found)) => Ok(found),
+        // The steps that are not found in time are left out; an answer without a log or a store is none.
+        let reach = Reach {
+            records: RECEIPT_RECORDS,
+            spooled: RECEIPT_RECORDS,
+            since: None,
+            until: Instant::now() + RECEIPT_LOOKS,
+        };
+        let tracer = tracer(&self.ports);
+        match timeout(RECEIPT_WITHIN, tracer.trace(receipt_id, reach)).await {
+            Ok(Ok(Some(found))) => serde_json::to_value(&found).map(Some).map_err(|_| Away),
+            Ok(Ok(None)) => fallback::find(&self.ports, receipt_id).await.map_err(|_| Away),
             Ok(Err(_)) | Err(_) => Err(Away),
         }
     }
@@ -196,6 +235,7 @@ impl Views for ProcessViews {
             };
             components.insert(beat.service.to_owned(), part);
         }
+        components.insert("retention".to_owned(), retention(&self.behind.borrow()));
         if let Some(parser) = &self.watched.parser {
             components.insert("dead-letters".to_owned(), dead_letters(&parser.recent()));
         }

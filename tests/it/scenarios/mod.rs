@@ -17,6 +17,7 @@ mod mixed;
 mod operations;
 mod outages;
 mod parked;
+mod reconciling;
 mod restarts;
 mod stock_tools;
 mod synchronous;
@@ -92,6 +93,18 @@ const BOTH: &[(&str, Scenario)] = &[
     (
         "operations::without_legacy_routing_the_books_still_balance",
         operations::without_legacy_routing_the_books_still_balance,
+    ),
+    (
+        "reconciling::books_outlive_the_raw_topic",
+        reconciling::books_outlive_the_raw_topic,
+    ),
+    (
+        "reconciling::books_balance_at_any_moment",
+        reconciling::books_balance_at_any_moment,
+    ),
+    (
+        "reconciling::a_trace_shows_each_step",
+        reconciling::a_trace_shows_each_step,
     ),
     (
         "restarts::a_restart_in_the_middle_loses_nothing",

@@ -254,7 +254,7 @@ fn published(raw: &RawRecord, worked: bool) -> String {
     if is_delivery(raw) {
         return state.to_owned();
     }
-    match &raw.items {
+    match raw.wanted() {
         Some(items) => {
             let items: Vec<String> = items.iter().map(i32::to_string).collect();
             format!("{} of item {}: {state}", raw.source, items.join(", "))

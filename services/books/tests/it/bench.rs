@@ -6,11 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::json;
 use stardust_audit_recorder::Recorder;
-use stardust_books::{Groups, Reconciler, Report};
+use stardust_books::{Groups, Reconciler, Report, Tracer};
 use stardust_domain::mapping::{Mapping, Settings};
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
-use stardust_embedded::{Embedded, EmbeddedLog, EmbeddedStore};
+use stardust_embedded::{Embedded, EmbeddedLog, EmbeddedSpool, EmbeddedStore};
 use stardust_fhir_parser::{Counters, Filter, Parser, Releaser, Rules};
 use stardust_legacy_router::Router;
 use stardust_pipeline::log::{Budget, Commit, Log, Member, NewRecord, Topic, TopicSpec};
@@ -102,31 +102,43 @@ impl Bench {
         &self.rules.topics
     }
 
-    /// Publishes messages of one gateway as the door does: receipt, time of the receipt, body.
+    /// The raw record of a message, as the door writes it.
+    pub(crate) fn record(&self, (n, received, body): &(u8, Timestamp, String)) -> NewRecord {
+        let raw = RawRecord {
+            receipt_id: receipt(*n, *received),
+            request_id: format!("request-{n}"),
+            received_at: received.micros(),
+            source: "http".to_owned(),
+            content_type: None,
+            gateway: Some("020000aa0001".to_owned()),
+            migration_run: None,
+            items: None,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        };
+        NewRecord {
+            topic: self.topics().raw.clone(),
+            key: Bytes::from_static(b"020000aa0001"),
+            value: Bytes::from(self.rules.wire.encode(Subject::Raw, &raw).unwrap()),
+        }
+    }
+
+    /// Publishes messages of one gateway: number, time of the receipt, body.
     pub(crate) async fn publish(&self, messages: &[(u8, Timestamp, String)]) {
-        let records = messages
-            .iter()
-            .map(|(receipt, received, body)| {
-                let raw = RawRecord {
-                    receipt_id: self::receipt(*receipt),
-                    request_id: format!("request-{receipt}"),
-                    received_at: received.micros(),
-                    source: "http".to_owned(),
-                    content_type: None,
-                    gateway: Some("020000aa0001".to_owned()),
-                    migration_run: None,
-                    items: None,
-                    body: Bytes::copy_from_slice(body.as_bytes()),
-                };
-                NewRecord {
-                    topic: self.topics().raw.clone(),
-                    key: Bytes::from_static(b"020000aa0001"),
-                    value: Bytes::from(self.rules.wire.encode(Subject::Raw, &raw).unwrap()),
-                }
-            })
-            .collect();
+        let records = messages.iter().map(|m| self.record(m)).collect();
         for acked in self.file.log().publish(records).await {
             acked.unwrap();
+        }
+    }
+
+    /// A tracer with the door's spool.
+    pub(crate) fn tracer(&self) -> Tracer<EmbeddedLog, EmbeddedStore, EmbeddedSpool> {
+        Tracer {
+            log: self.file.log(),
+            store: self.file.store(),
+            spool: Some(self.file.spool(1 << 20)),
+            wire: self.rules.wire.clone(),
+            topics: self.topics().clone(),
+            groups: self.groups.clone(),
         }
     }
 
@@ -224,9 +236,12 @@ impl Bench {
     }
 }
 
-/// A receipt of the tests.
-pub(crate) fn receipt(n: u8) -> String {
-    uuid::Uuid::from_u128(u128::from(n)).to_string()
+/// A receipt of the tests, as the door gives them.
+pub(crate) fn receipt(n: u8, received: Timestamp) -> String {
+    let millis = u64::try_from(received.millis()).unwrap();
+    uuid::Builder::from_unix_timestamp_millis(millis, &[n; 10])
+        .into_uuid()
+        .to_string()
 }
 
 /// A message with these items.

@@ -3,3 +3,4 @@
 
 mod bench;
 mod closing;
+mod tracing;

@@ -10,6 +10,7 @@ pub mod reconcile;
 pub mod registry;
 pub mod serve;
 pub mod topics;
+pub mod trace;
 
 use stardust_domain::ids::Mac;
 use stardust_domain::time::Timestamp;
