@@ -22,7 +22,7 @@ use crate::Rules;
 /// Letters that are marked at once, and bytes of raw records that are held at once.
 pub(crate) const CHUNK: usize = 500;
 const CHUNK_BYTES: usize = 8 << 20;
-const LEASE_SECONDS: u32 = 60;
+const LEASE_SECONDS: u32 = 20;
 
 /// Letters could not be sent back; what was sent is safe, the rest waits.
 #[derive(Debug, thiserror::Error)]
@@ -194,7 +194,7 @@ impl<L: Log, S: Store> Back<'_, L, S> {
                 self.open_again(&ids).await?;
                 continue;
             };
-            let record = self.again(raw, letters.iter().map(|d| d.position.item))?;
+            let record = self.again(raw, &letters)?;
             bytes += record.value.len();
             parcels.push(Parcel { ids, record });
             if bytes >= CHUNK_BYTES {
@@ -206,22 +206,33 @@ impl<L: Log, S: Store> Back<'_, L, S> {
         Ok(sent)
     }
 
-    /// The record that has these items judged again. Receipt id and receipt time stay.
-    fn again(&self, raw: RawRecord, items: impl Iterator<Item = i32>) -> Result<NewRecord, WireError> {
-        let source = self.source_of(&raw);
-        let mut items: Vec<i32> = items.collect();
+    /// The record that has the items of these letters judged again. Receipt id and receipt time stay.
+    fn again(&self, raw: RawRecord, letters: &[&Due]) -> Result<NewRecord, WireError> {
+        let mut items: Vec<i32> = letters.iter().map(|d| d.position.item).collect();
         items.sort_unstable();
         items.dedup();
         let whole = items.iter().any(|item| *item < 0);
+        // A message that the log refused was never delivered: this is its delivery.
+        let late = letters
+            .iter()
+            .any(|d| d.position.topic == self.rules.topics.dead.as_str());
+        let source = self.source_of(&raw);
         let key = raw.gateway.clone().unwrap_or_else(|| raw.receipt_id.clone());
-        let again = RawRecord {
-            items: match (whole, source == self.source) {
-                (false, _) => Some(items),
-                (true, true) => None,
-                (true, false) => Some(vec![RawRecord::WHOLE]),
-            },
-            source: source.label().to_owned(),
-            ..raw
+        let again = if late {
+            RawRecord {
+                items: Some(Vec::new()),
+                ..raw
+            }
+        } else {
+            RawRecord {
+                items: match (whole, source == self.source) {
+                    (false, _) => Some(items),
+                    (true, true) => None,
+                    (true, false) => Some(vec![RawRecord::WHOLE]),
+                },
+                source: source.label().to_owned(),
+                ..raw
+            }
         };
         Ok(NewRecord {
             topic: self.rules.topics.raw.clone(),

@@ -25,7 +25,7 @@ pub struct RawRecord {
     pub gateway: Option<String>,
     /// The migration run.
     pub migration_run: Option<String>,
-    /// Items to judge; none: all. [`RawRecord::WHOLE`] stands for the message as a whole.
+    /// Items to judge; none (or an empty list): all. [`RawRecord::WHOLE`] stands for the message as a whole.
     pub items: Option<Vec<i32>>,
     /// The bytes as they came.
     #[serde(serialize_with = "write_bytes", deserialize_with = "read_bytes")]
@@ -42,7 +42,14 @@ impl RawRecord {
     pub fn wanted(&self) -> Option<&[i32]> {
         self.items
             .as_deref()
-            .filter(|items| !items.contains(&Self::WHOLE))
+            .filter(|items| !items.is_empty() && !items.contains(&Self::WHOLE))
+    }
+
+    /// Whether it is a delivery of the whole message rather than a release or a replay of what was delivered before. An
+    /// empty list of items: it comes late, since the log refused it at first, and its dead letter has to close.
+    #[must_use]
+    pub fn is_delivery(&self) -> bool {
+        self.items.as_ref().is_none_or(Vec::is_empty)
     }
 }
 

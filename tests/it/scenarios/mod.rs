@@ -5,12 +5,14 @@ mod audit;
 mod batches;
 mod clocks;
 mod configuration;
+mod dead_letters;
 mod demo;
 mod door;
 mod duplicates;
 mod faults;
 mod kills;
 mod kinds;
+mod letter_kills;
 mod letters;
 mod messages;
 mod mixed;
@@ -74,6 +76,22 @@ const BOTH: &[(&str, Scenario)] = &[
         parked::released_by_themselves_once_the_registry_knows,
     ),
     ("parked::released_by_command", parked::released_by_command),
+    (
+        "dead_letters::listed_shown_and_replayed_after_a_change_of_the_mapping",
+        dead_letters::listed_shown_and_replayed_after_a_change_of_the_mapping,
+    ),
+    (
+        "dead_letters::an_unusual_share_is_said_and_stops_nobody",
+        dead_letters::an_unusual_share_is_said_and_stops_nobody,
+    ),
+    (
+        "letter_kills::a_kill_in_the_middle_of_a_replay_changes_nothing",
+        letter_kills::a_kill_in_the_middle_of_a_replay_changes_nothing,
+    ),
+    (
+        "letter_kills::a_kill_in_the_middle_of_a_release_changes_nothing",
+        letter_kills::a_kill_in_the_middle_of_a_release_changes_nothing,
+    ),
     (
         "faults::what_is_missing_or_changed_is_noticed",
         faults::what_is_missing_or_changed_is_noticed,
@@ -181,6 +199,10 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "stock_tools::letters_and_heartbeats_can_be_read",
         stock_tools::letters_and_heartbeats_can_be_read,
+    ),
+    (
+        "dead_letters::what_the_log_refuses_for_good_is_in_the_books_and_comes_back",
+        dead_letters::what_the_log_refuses_for_good_is_in_the_books_and_comes_back,
     ),
     (
         "outages::the_broker_goes_and_comes_back",

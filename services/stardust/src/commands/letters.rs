@@ -18,7 +18,7 @@ use crate::ports::Ports;
 use crate::settings::Settings;
 
 /// A little longer than a lease lasts whose holder was killed.
-const TURN_WITHIN: Duration = Duration::from_secs(75);
+const TURN_WITHIN: Duration = Duration::from_secs(40);
 
 /// An instant, or a dash where it cannot be written.
 pub fn instant(at: Timestamp) -> String {
