@@ -7,6 +7,7 @@
 
 mod close;
 mod ledger;
+mod letters;
 mod line;
 mod local;
 mod page;

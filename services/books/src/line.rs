@@ -57,7 +57,7 @@ impl<L: Log, S: Store> Reconciler<L, S> {
             gateway,
             received: Timestamp::from_micros(raw.received_at),
             main,
-            copy: raw.items.is_none() && !matches!(source, Some(Source::Release | Source::Replay)),
+            copy: raw.is_delivery() && !matches!(source, Some(Source::Release | Source::Replay)),
             ignored,
         };
         let Some(source) = source else {

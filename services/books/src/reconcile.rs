@@ -206,6 +206,7 @@ impl<L: Log, S: Store> Reconciler<L, S> {
                 account.add(stretch);
             }
         }
+        account.add(self.refused(&mut patience).await?);
         Ok(account.close())
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use stardust_domain::outcome::AuditOutcome;
 use stardust_pipeline::log::{Budget, Log, LogRecord};
-use stardust_pipeline::store::{Letter, LetterState, Shelf, Store, Writer, Written};
+use stardust_pipeline::store::{Letter, LetterState, ReceiptDocuments, Shelf, Store, Writer, Written};
 use stardust_wire::{RawRecord, Subject};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
@@ -66,7 +66,7 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    fn fault(&mut self, receipt: &str, item: Option<i32>, what: String) {
+    pub(crate) fn fault(&mut self, receipt: &str, item: Option<i32>, what: String) {
         self.faults.push(Fault {
             receipt_id: receipt.to_owned(),
             item,
@@ -136,16 +136,17 @@ impl<L: Log, S: Store> Reconciler<L, S> {
             stretch.last_ms = last.timestamp_ms;
             stretch.to = last.offset + 1;
             let worked = page.partition_point(|r| r.offset < span.done);
-            let lines: Vec<Line> = page[..worked].iter().flat_map(|r| self.lines(r)).collect();
+            let messages: Vec<Vec<Line>> = page[..worked].iter().map(|r| self.lines(r)).collect();
             let waiting: Vec<Line> = page[worked..].iter().flat_map(|r| self.lines(r)).collect();
-            self.look_back(span, begins_ms, lines.iter().chain(&waiting), &mut earlier)
-                .await?;
+            let both = messages.iter().flatten().chain(&waiting);
+            self.look_back(span, begins_ms, both, &mut earlier).await?;
             let seen = |line: &Line| line.copy && earlier.receipts.contains(&line.unit.0);
-            let (sums, outcomes) = loop {
+            let (lines, sums, outcomes) = loop {
                 let tried = counted.clone();
-                let found = self.compare(&page[..worked], &lines, &seen, &mut counted).await?;
-                if found.0.faults.is_empty() || !self.again(patience).await? {
-                    break found;
+                let lines = self.wholes(&messages).await?;
+                let (sums, outcomes) = self.compare(&page[..worked], &lines, &seen, &mut counted).await?;
+                if sums.faults.is_empty() || !self.again(patience).await? {
+                    break (lines, sums, outcomes);
                 }
                 counted = tried;
             };
@@ -166,7 +167,7 @@ impl<L: Log, S: Store> Reconciler<L, S> {
     }
 
     /// Waits a little, and for router and recorder; false where it was long enough.
-    async fn again(&self, patience: &mut Patience) -> Result<bool, BooksError> {
+    pub(crate) async fn again(&self, patience: &mut Patience) -> Result<bool, BooksError> {
         if patience.tries == 0 || Instant::now() >= patience.until {
             return Ok(false);
         }
@@ -363,6 +364,9 @@ impl<L: Log, S: Store> Reconciler<L, S> {
     /// under.
     async fn by_receipt(&self, line: &Line) -> Result<Outcome, BooksError> {
         let found = self.store.of_receipt(&line.receipt).await?;
+        if line.item.is_none() {
+            return Ok(message(&found));
+        }
         let duplicate = audit_id(&line.receipt, line.item, AuditOutcome::Duplicate);
         Ok(
             if found
@@ -429,6 +433,33 @@ impl<L: Log, S: Store> Reconciler<L, S> {
 
 fn unit_of(written: &Written) -> Unit {
     unit(&written.writer.receipt_id, item_of(&written.writer))
+}
+
+/// What became of a message that counts as one unit and is not dead as a whole (any more): by other rules it fell into
+/// readings, or into none.
+fn message(found: &ReceiptDocuments) -> Outcome {
+    let waits = |shelf| {
+        let mut letters = found.letters.iter();
+        letters.any(|l| l.shelf == shelf && !l.partial && l.state != LetterState::Closed)
+    };
+    let mut letters = found.letters.iter();
+    if found.observations.iter().any(|(_, _, main)| *main) {
+        Outcome::Stored
+    } else if waits(Shelf::Parked) {
+        Outcome::Parked
+    } else if waits(Shelf::Dead) {
+        Outcome::Dead
+    } else if found
+        .audit
+        .iter()
+        .any(|event| event.outcome == AuditOutcome::Duplicate.label())
+    {
+        Outcome::Duplicate
+    } else if letters.any(|l| l.shelf == Shelf::Dead && l.writer.position.item < 0) {
+        Outcome::Ignored
+    } else {
+        Outcome::Lost
+    }
 }
 
 fn item_of(writer: &Writer) -> Option<i32> {

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::backlog::Backlog;
-use crate::lane::publish;
+use crate::lane::{alone, publish};
 use crate::letter::Letters;
 use crate::metrics::Metrics;
 use crate::stop::stopped;
@@ -222,8 +222,17 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
             .set(i64::try_from(self.backlog.total()).unwrap_or(i64::MAX));
     }
 
-    /// Whether the record is in the dead letters now; false where the log refuses the letter too.
+    /// Whether the record is durable now, in the dead letters where the log refuses it; false where it refuses the letter
+    /// too.
     async fn bury(&self, spooled: &Spooled, why: &str) -> Result<bool, LogError> {
+        match alone(&self.log, &spooled.record, self.confirm_within).await {
+            Err(LogError::Refused(_)) => {}
+            Err(e) => return Err(e),
+            Ok(_) => {
+                self.metrics.forwarded.inc();
+                return Ok(true);
+            }
+        }
         tracing::error!(seq = spooled.seq, "the log refuses a spooled record: {why}");
         let letter = match self.letters.of(&spooled.record) {
             Ok(letter) => letter,

@@ -230,6 +230,14 @@ impl<L: Log, S: Spool> Lane<L, S> {
 
     /// A record that the log never takes: its dead letter is as durable as the record would have been.
     async fn bury(&self, job: Job) {
+        match alone(&self.log, &job.record, self.confirm_within).await {
+            Err(LogError::Refused(_)) => {}
+            Err(_) => return job.done(Err(Trouble::Away)),
+            Ok(_) => {
+                self.metrics.queued.inc();
+                return job.done(Ok(Processing::Queued));
+            }
+        }
         let letter = match self.letters.of(&job.record) {
             Ok(letter) => letter,
             Err(e) => {
@@ -259,6 +267,13 @@ fn trouble(e: &SpoolError) -> Trouble {
 
 fn unconfirmed() -> LogError {
     LogError::Unavailable("no confirmation in time".to_owned())
+}
+
+/// Publishes a record that was refused among others. A broker refuses whole batches for one record in them (or for their
+/// size): only what it refuses alone is refused for good.
+pub(crate) async fn alone<L: Log>(log: &L, record: &NewRecord, within: Duration) -> Result<Ack, LogError> {
+    let mut results = publish(log, vec![record.clone()], within).await;
+    results.pop().unwrap_or_else(|| Err(unconfirmed()))
 }
 
 /// Publishes under a deadline; one result per record whatever the log answers.

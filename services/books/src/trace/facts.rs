@@ -50,7 +50,7 @@ pub(super) fn legacy<'a>(
 
 pub(super) fn is_delivery(raw: &RawRecord) -> bool {
     let again = [Source::Release.label(), Source::Replay.label()];
-    raw.items.is_none() && !again.contains(&raw.source.as_str())
+    raw.is_delivery() && !again.contains(&raw.source.as_str())
 }
 
 /// The item of an audit event: its id is a function of it.

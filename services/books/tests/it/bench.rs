@@ -11,12 +11,12 @@ use stardust_domain::mapping::{Mapping, Settings};
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 use stardust_embedded::{Embedded, EmbeddedLog, EmbeddedSpool, EmbeddedStore};
-use stardust_fhir_parser::{Counters, Filter, Parser, Releaser, Rules};
+use stardust_fhir_parser::{Counters, Filter, Parser, Releaser, Replayer, Rules};
 use stardust_legacy_router::Router;
 use stardust_pipeline::log::{Budget, Commit, Log, Member, NewRecord, Topic, TopicSpec};
 use stardust_pipeline::topics::Topics;
 use stardust_pipeline::worker::Stage;
-use stardust_wire::{RawRecord, Subject, Wire};
+use stardust_wire::{LetterItem, LetterRecord, RawRecord, Subject, Wire};
 use tokio::sync::watch;
 
 pub(crate) const PATIENT: &str = "65a000000000000000000001";
@@ -39,6 +39,13 @@ fn registry(devices: &[&str]) -> Arc<Registry> {
         .iter()
         .map(|mac| json!({"patient_id": owner, "mac_bps": mac}));
     Arc::new(Registry::from_documents(boxes, devices, patients).0)
+}
+
+fn settings() -> Settings {
+    Settings {
+        zone: "+07:00".parse().unwrap(),
+        identifier_base: "urn:stardust:".to_owned(),
+    }
 }
 
 /// The time of day: the file stamps its records with it.
@@ -75,16 +82,12 @@ impl Bench {
             .collect();
         file.log().create(&specs).await.unwrap();
         let (registry, view) = watch::channel(registry(&[KNOWN]));
-        let base = Settings {
-            zone: "+07:00".parse().unwrap(),
-            identifier_base: "urn:stardust:".to_owned(),
-        };
         Self {
             _folder: folder,
             file,
             rules: Rules {
                 wire: Wire::builtin().unwrap(),
-                mapping: Arc::new(Mapping::builtin(base).unwrap()),
+                mapping: Arc::new(Mapping::builtin(settings()).unwrap()),
                 registry: view,
                 topics,
                 legacy_routing: true,
@@ -142,10 +145,18 @@ impl Bench {
         }
     }
 
-    async fn drain<S: Stage>(&self, group: &str, topic: &Topic, mut stage: S) {
+    async fn lag(&self, group: &str, topics: &[Topic]) -> u64 {
+        let mut lag = 0;
+        for topic in topics {
+            lag += self.file.log().lag(group, topic).await.unwrap();
+        }
+        lag
+    }
+
+    async fn drain<S: Stage>(&self, group: &str, topics: &[Topic], mut stage: S) {
         let log = self.file.log();
-        let mut member = log.join(group, std::slice::from_ref(topic), 0).await.unwrap();
-        while log.lag(group, topic).await.unwrap() > 0 {
+        let mut member = log.join(group, topics, 0).await.unwrap();
+        while self.lag(group, topics).await > 0 {
             let budget = Budget {
                 records: 100,
                 bytes: 1 << 20,
@@ -164,7 +175,59 @@ impl Bench {
     pub(crate) async fn parse(&self) {
         let counters = Arc::new(Counters::register(&prometheus::Registry::new()).unwrap());
         let parser = Parser::new(self.file.store(), self.rules.clone(), counters, now);
-        self.drain(&self.groups.parser, &self.topics().raw, parser).await;
+        let topics = [self.topics().raw.clone(), self.topics().dead.clone()];
+        self.drain(&self.groups.parser, &topics, parser).await;
+    }
+
+    /// From now on the rules know one more name of the cuff.
+    pub(crate) fn learn_name(&mut self, name: &str) {
+        let catalogue = include_str!("../../../domain/catalogue.json");
+        let known = r#""WBP_JUMPER""#;
+        assert!(catalogue.contains(known));
+        let catalogue = catalogue.replacen(known, &format!("{known}, \"{name}\""), 1);
+        self.rules.mapping = Arc::new(Mapping::from_text(&catalogue, settings()).unwrap());
+    }
+
+    /// Dead letters go back.
+    pub(crate) async fn replay(&self) {
+        let replayer = Replayer {
+            log: self.file.log(),
+            store: self.file.store(),
+            rules: self.rules.clone(),
+            holder: "test".to_owned(),
+        };
+        assert!(replayer.run(&Filter::default(), false).await.unwrap().sent > 0);
+    }
+
+    /// A message that the log refused, as the door writes its letter.
+    pub(crate) async fn refused(&self, receipt: u8, received: Timestamp, body: &str) {
+        let letter = LetterRecord {
+            receipt_id: self::receipt(receipt),
+            request_id: "request".to_owned(),
+            received_at: received.micros(),
+            source: "http".to_owned(),
+            content_type: None,
+            gateway: Some("020000aa0001".to_owned()),
+            migration_run: None,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+            items: vec![LetterItem {
+                item_index: None,
+                stage: "spool".to_owned(),
+                reason: "refused by the log".to_owned(),
+                field: None,
+            }],
+            mapping_version: self.rules.mapping.version().to_owned(),
+            first_try: received.micros(),
+            last_try: received.micros(),
+        };
+        let record = NewRecord {
+            topic: self.topics().dead.clone(),
+            key: Bytes::from_static(b"020000aa0001"),
+            value: Bytes::from(self.rules.wire.encode(Subject::Dead, &letter).unwrap()),
+        };
+        for acked in self.file.log().publish(vec![record]).await {
+            acked.unwrap();
+        }
     }
 
     /// Router and recorder take what the parser wrote.
@@ -172,10 +235,12 @@ impl Bench {
         let (store, wire, topics) = (self.file.store(), self.rules.wire.clone(), self.topics().clone());
         let counters = stardust_legacy_router::Counters::register(&prometheus::Registry::new()).unwrap();
         let router = Router::new(store.clone(), wire.clone(), topics.clone(), counters);
-        self.drain(&self.groups.router, &topics.legacy, router).await;
+        let one = std::slice::from_ref;
+        self.drain(&self.groups.router, one(&topics.legacy), router).await;
         let counters = stardust_audit_recorder::Counters::register(&prometheus::Registry::new()).unwrap();
         let recorder = Recorder::new(store, wire, topics.clone(), counters);
-        self.drain(&self.groups.recorder, &topics.audit, recorder).await;
+        self.drain(&self.groups.recorder, one(&topics.audit), recorder)
+            .await;
     }
 
     pub(crate) async fn work(&self) {

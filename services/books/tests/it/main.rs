@@ -3,4 +3,5 @@
 
 mod bench;
 mod closing;
+mod letters;
 mod tracing;

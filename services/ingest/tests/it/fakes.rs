@@ -35,6 +35,8 @@ pub enum Mode {
     Silent,
     /// Refuses raw records for good and takes letters.
     Refuses,
+    /// Refuses records for good that come with others, and takes each alone.
+    RefusesTogether,
     /// Refuses everything for good.
     RefusesAll,
     /// Fails this often, in thousandths, by a seeded sequence.
@@ -140,6 +142,7 @@ impl Log for FakeLog {
         }
         // A real log gives up the records of a partition from one on, not here and there.
         let mut broken: Vec<i32> = Vec::new();
+        let one = records.len() == 1;
         records
             .into_iter()
             .map(|record| {
@@ -151,7 +154,8 @@ impl Log for FakeLog {
                     Mode::Full => return Err(LogError::QueueFull),
                     Mode::Broken => return Err(LogError::Fatal("broken".to_owned())),
                     Mode::Refuses if record.topic.as_str().ends_with(".dead") => {}
-                    Mode::Refuses | Mode::RefusesAll => {
+                    Mode::RefusesTogether if one => {}
+                    Mode::Refuses | Mode::RefusesTogether | Mode::RefusesAll => {
                         return Err(LogError::Refused("too large".to_owned()));
                     }
                     Mode::Flaky(thousandths) => {

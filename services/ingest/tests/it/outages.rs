@@ -250,6 +250,20 @@ async fn a_record_that_the_log_never_takes_becomes_a_dead_letter() {
 }
 
 #[tokio::test]
+async fn what_is_refused_only_for_its_neighbours_is_no_dead_letter() {
+    let stack = start(Options::default()).await;
+    stack.log.set(Mode::Down);
+    for n in 0..4 {
+        post(stack.address, "/api/ava4/data", message(1, n)).await;
+    }
+    stack.log.set(Mode::RefusesTogether);
+    let spool = stack.spool.clone().unwrap();
+    until("the spool is empty", || spool.len() == 0).await;
+    assert!(letters(&stack.log).is_empty());
+    assert_eq!(stack.log.records().len(), 4);
+}
+
+#[tokio::test]
 async fn a_spooled_record_that_goes_nowhere_is_kept_and_does_not_hold_the_others_up() {
     let stack = start(Options::default()).await;
     let spool = stack.spool.clone().unwrap();
