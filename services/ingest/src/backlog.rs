@@ -1,16 +1,21 @@
 //! The spool with a count for each partition: while it is not zero, that partition's new records go behind.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use stardust_pipeline::log::NewRecord;
 use stardust_pipeline::partition::partition_of;
 use stardust_pipeline::spool::{Spool, SpoolError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, RwLock};
 
 pub(crate) struct Backlog<S> {
     spool: S,
     counts: Vec<AtomicU64>,
     wake: Notify,
+    /// An append failed and may have reached the disk after all: until they are counted again the counts are too high,
+    /// never too low.
+    doubtful: AtomicBool,
+    /// Shared by appends, alone with a count.
+    appending: RwLock<()>,
 }
 
 impl<S: Spool> Backlog<S> {
@@ -20,6 +25,8 @@ impl<S: Spool> Backlog<S> {
         let backlog = Self {
             counts: (0..lanes).map(|_| AtomicU64::new(0)).collect(),
             wake: Notify::new(),
+            doubtful: AtomicBool::new(false),
+            appending: RwLock::new(()),
             spool,
         };
         for (key, records) in backlog.spool.keys().await? {
@@ -56,7 +63,6 @@ impl<S: Spool> Backlog<S> {
     /// These records are elsewhere now.
     pub(crate) fn release(&self, partition: i32, records: u64) {
         if let Some(count) = self.count(partition) {
-            // Saturating: an append that failed may have reached the disk after all.
             let _ = count.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| {
                 Some(n.saturating_sub(records))
             });
@@ -65,14 +71,41 @@ impl<S: Spool> Backlog<S> {
 
     /// Appends records of one partition; answers once they are on disk.
     pub(crate) async fn append(&self, partition: i32, records: Vec<NewRecord>) -> Result<(), SpoolError> {
+        let _appending = self.appending.read().await;
         let many = u64::try_from(records.len()).unwrap_or(u64::MAX);
         self.reserve(partition, many);
         let done = self.spool.append(records).await;
-        match done {
-            Ok(()) => self.wake.notify_one(),
-            Err(_) => self.release(partition, many),
+        match &done {
+            Ok(()) => {}
+            Err(SpoolError::Full(_)) => {
+                self.release(partition, many);
+                return done;
+            }
+            Err(_) => self.doubtful.store(true, Ordering::Release),
         }
+        self.wake.notify_one();
         done
+    }
+
+    /// Counts again what is on the disk, where that is in doubt; true where it was.
+    pub(crate) async fn recount(&self, partitions: i32) -> Result<bool, SpoolError> {
+        if !self.doubtful.load(Ordering::Acquire) {
+            return Ok(false);
+        }
+        let _alone = self.appending.write().await;
+        let mut found = vec![0_u64; self.counts.len()];
+        for (key, records) in self.spool.keys().await? {
+            let at = usize::try_from(partition_of(&key, partitions)).unwrap_or(0);
+            if let Some(count) = found.get_mut(at) {
+                *count += records;
+            }
+        }
+        // Each at once: a lane must not see an empty partition in between.
+        for (count, found) in self.counts.iter().zip(found) {
+            count.store(found, Ordering::Release);
+        }
+        self.doubtful.store(false, Ordering::Release);
+        Ok(true)
     }
 
     /// Resolves after an append.

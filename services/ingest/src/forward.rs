@@ -40,7 +40,8 @@ pub(crate) struct Forwarder<L, S> {
 #[derive(Default)]
 struct Memory {
     failing: HashMap<i32, (Backoff, Instant)>,
-    stuck: HashSet<i64>,
+    /// By their place in the spool, with the partition.
+    stuck: HashMap<i64, i32>,
     wide: usize,
 }
 
@@ -94,6 +95,13 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
     }
 
     async fn round(&self, memory: &mut Memory) -> Result<Round, SpoolError> {
+        if self.backlog.recount(self.partitions).await? {
+            // These hold nothing up.
+            memory
+                .stuck
+                .values()
+                .for_each(|partition| self.backlog.release(*partition, 1));
+        }
         let level = self.backlog.spool().level().await?;
         self.metrics
             .spool_records
@@ -136,7 +144,7 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
         let mut probed = HashSet::new();
         front
             .into_iter()
-            .filter(|spooled| !memory.stuck.contains(&spooled.seq))
+            .filter(|spooled| !memory.stuck.contains_key(&spooled.seq))
             .map(|spooled| (partition_of(&spooled.record.key, self.partitions), spooled))
             .filter(|(partition, _)| match memory.failing.get(partition) {
                 None => true,
@@ -163,7 +171,7 @@ impl<L: Log, S: Spool> Forwarder<L, S> {
                         continue;
                     }
                     Ok(false) => {
-                        memory.stuck.insert(spooled.seq);
+                        memory.stuck.insert(spooled.seq, partition);
                         self.metrics
                             .spool_stuck
                             .set(i64::try_from(memory.stuck.len()).unwrap_or(i64::MAX));
