@@ -77,6 +77,7 @@ impl<'a> Outputs<'a> {
             for letter in letters.of(at) {
                 shelves.entry((s.message, letter.shelf)).or_default().push(letter);
             }
+            self.documents(&s.leftover)?;
             match &s.fate {
                 Fate::Created(documents) => {
                     self.documents(documents)?;

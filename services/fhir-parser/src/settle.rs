@@ -56,6 +56,9 @@ pub(crate) struct Settled<'a> {
     pub(crate) item: Option<i32>,
     /// What became of it.
     pub(crate) fate: Fate<'a>,
+    /// What a try before this one stored at this very place, where the reading is not emitted any more: the registry has
+    /// changed in between. It is published all the same, as everything that is stored.
+    pub(crate) leftover: Vec<&'a ObservationDocument>,
 }
 
 impl Settled<'_> {
@@ -251,11 +254,22 @@ pub(crate) fn settle<'a>(
     recalled: &'a HashMap<Position, Vec<ObservationDocument>>,
 ) -> Vec<Settled<'a>> {
     readings(messages)
-        .map(|(message, index, record, reading)| Settled {
-            message,
-            reading: index,
-            item: reading.item,
-            fate: fate(record, reading, stored, recalled),
+        .map(|(message, index, record, reading)| {
+            let fate = fate(record, reading, stored, recalled);
+            let leftover = match fate {
+                Fate::Created(_) | Fate::Duplicate(_) => Vec::new(),
+                Fate::Redelivered | Fate::Parked | Fate::Dead => {
+                    let own = letters::writer(record, reading).position;
+                    recalled.get(&own).into_iter().flatten().collect()
+                }
+            };
+            Settled {
+                message,
+                reading: index,
+                item: reading.item,
+                fate,
+                leftover,
+            }
         })
         .collect()
 }
@@ -281,10 +295,13 @@ fn fate<'a>(
         Verdict::Dead(_) => Fate::Dead,
         Verdict::Park(_) => {
             let writer = reading.main_id.and_then(|id| stored.waiting.get(&id));
-            if writer.is_some_and(|w| w.receipt_id == own.receipt_id) {
-                Fate::Redelivered
-            } else {
-                Fate::Parked
+            match writer.filter(|w| w.receipt_id == own.receipt_id) {
+                // Stored in a try before this one, when the registry knew the device.
+                Some(winner) => match relation(&own, winner) {
+                    Relation::Own | Relation::OtherCopy => Fate::Redelivered,
+                    Relation::Other => Fate::Duplicate(Vec::new()),
+                },
+                None => Fate::Parked,
             }
         }
         Verdict::Emit(_) => {

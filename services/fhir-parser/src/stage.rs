@@ -278,6 +278,8 @@ impl<S: Store> Stage for Parser<S> {
     async fn work(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let done = self.unit(batch).await;
         if let Err(e) = &done {
+            // A part of it may be stored: the next try recalls what is.
+            self.known.clear();
             self.counters.failed();
             tracing::warn!("❌ a unit of work failed: {e}");
         }
