@@ -1,0 +1,6 @@
+//! The simulated store: insert if absent, one document at a time, and nothing forgotten.
+
+mod client;
+pub(crate) mod state;
+
+pub use client::SimStore;
