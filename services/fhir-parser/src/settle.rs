@@ -257,7 +257,7 @@ pub(crate) fn settle<'a>(
         .map(|(message, index, record, reading)| {
             let fate = fate(record, reading, stored, recalled);
             let leftover = match fate {
-                Fate::Created(_) | Fate::Duplicate(_) => Vec::new(),
+                Fate::Created(_) | Fate::Duplicate { .. } => Vec::new(),
                 Fate::Redelivered | Fate::Parked | Fate::Dead => {
                     let own = letters::writer(record, reading).position;
                     recalled.get(&own).into_iter().flatten().collect()
@@ -298,8 +298,11 @@ fn fate<'a>(
             match writer.filter(|w| w.receipt_id == own.receipt_id) {
                 // Stored in a try before this one, when the registry knew the device.
                 Some(winner) => match relation(&own, winner) {
-                    Relation::Own | Relation::OtherCopy => Fate::Redelivered,
-                    Relation::Other => Fate::Duplicate(Vec::new()),
+                    Relation::Twin => Fate::Duplicate {
+                        documents: Vec::new(),
+                        twin: true,
+                    },
+                    Relation::Own | Relation::OtherCopy | Relation::Other => Fate::Redelivered,
                 },
                 None => Fate::Parked,
             }

@@ -233,9 +233,9 @@ impl<L: Log, S: Spool> Lane<L, S> {
         match alone(&self.log, &job.record, self.confirm_within).await {
             Err(LogError::Refused(_)) => {}
             Err(_) => return job.done(Err(Trouble::Away)),
-            Ok(_) => {
+            Ok(at) => {
                 self.metrics.queued.inc();
-                return job.done(Ok(Processing::Queued));
+                return job.done(Ok(Durable::queued(Some(at))));
             }
         }
         let letter = match self.letters.of(&job.record) {

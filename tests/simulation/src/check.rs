@@ -52,6 +52,7 @@ impl Check {
         let topics = &self.fleet.topics;
         for (group, topic) in [
             (PARSER, &topics.raw),
+            (PARSER, &topics.dead),
             (ROUTER, &topics.legacy),
             (RECORDER, &topics.audit),
         ] {
@@ -110,6 +111,25 @@ impl Check {
             }
         }
         raws
+    }
+
+    /// How often a receipt stands in the log with a time, microseconds: in the raw topic with its timestamp, or as a
+    /// letter of the door with its last try.
+    fn copies(&self, raws: &[Raw]) -> BTreeMap<(String, i64), u32> {
+        let wire = &self.fleet.rules.wire;
+        let mut copies: BTreeMap<(String, i64), u32> = BTreeMap::new();
+        for raw in raws {
+            let key = (raw.record.receipt_id.clone(), raw.timestamp_ms * 1_000);
+            *copies.entry(key).or_default() += 1;
+        }
+        for r in self.everything(&self.fleet.topics.dead) {
+            let letter = wire.decode::<LetterRecord>(Subject::Dead, &r.value).ok();
+            let foreign = letter.filter(|letter| letter.items.iter().any(|item| item.stage == "spool"));
+            if let Some(letter) = foreign {
+                *copies.entry((letter.receipt_id, letter.last_try)).or_default() += 1;
+            }
+        }
+        copies
     }
 
     /// What the door acknowledged is in the raw topic, or a dead letter where the log refused it.
@@ -287,11 +307,7 @@ impl Check {
     /// order of the raw topic.
     fn audit(&self, raws: &[Raw]) {
         let wire = &self.fleet.rules.wire;
-        let mut copies: BTreeMap<(&str, i64), u32> = BTreeMap::new();
-        for raw in raws {
-            let key = (raw.record.receipt_id.as_str(), raw.timestamp_ms * 1_000);
-            *copies.entry(key).or_default() += 1;
-        }
+        let copies = self.copies(raws);
         let written: BTreeMap<String, (i32, i64, i32)> = {
             let state = self.fleet.world.state();
             let main = state.store.observations.values().filter(|d| d.main);
@@ -314,7 +330,9 @@ impl Check {
             ids.insert(record.id.to_string());
             let times = seen.entry((record.id.to_string(), record.recorded)).or_default();
             *times += 1;
-            let most = copies.get(&(&*record.receipt_id, record.recorded)).copied();
+            let most = copies
+                .get(&(record.receipt_id.to_string(), record.recorded))
+                .copied();
             if *times > most.unwrap_or(0) {
                 self.broken(format!(
                     "the event {} ({}) was published twice",
@@ -358,11 +376,7 @@ impl Check {
     /// Letters were published once for each raw record that led to them, and every open one was.
     fn letters(&self, raws: &[Raw]) {
         let wire = &self.fleet.rules.wire;
-        let mut copies: BTreeMap<(&str, i64), u32> = BTreeMap::new();
-        for raw in raws {
-            let key = (raw.record.receipt_id.as_str(), raw.timestamp_ms * 1_000);
-            *copies.entry(key).or_default() += 1;
-        }
+        let copies = self.copies(raws);
         let topics = &self.fleet.topics;
         for (shelf, subject, topic) in [
             (Shelf::Dead, Subject::Dead, &topics.dead),
@@ -375,10 +389,8 @@ impl Check {
                     self.broken("a letter cannot be read".to_owned());
                     continue;
                 };
-                let most = copies
-                    .get(&(record.receipt_id.as_str(), record.last_try))
-                    .copied();
-                for item in record.items.iter().filter(|item| item.stage != "spool") {
+                let most = copies.get(&(record.receipt_id.clone(), record.last_try)).copied();
+                for item in &record.items {
                     let id = Letter::id_of(&record.receipt_id, item.item_index, item.field.as_deref());
                     let times = seen.entry((id.clone(), record.last_try)).or_default();
                     *times += 1;
@@ -430,7 +442,7 @@ impl Check {
 
     async fn chains(&self) {
         let (_, store) = self.eyes();
-        match stardust_audit_recorder::verify(&store).await {
+        match stardust_audit_recorder::verify(&store, &[], &[]).await {
             Ok(reports) => {
                 for report in reports {
                     if let Some(broken) = report.broken {

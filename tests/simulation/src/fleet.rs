@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stardust_audit_recorder::Recorder;
+use stardust_audit_recorder::{Heads, Keeper, Recorder};
 use stardust_domain::mapping::Mapping;
 use stardust_fhir_parser::{Counters, Parser, Releaser, Rules as ParserRules};
 use stardust_ingest::{Clock, Door, DoorConfig, Running, follow};
@@ -223,6 +223,7 @@ impl Crew {
     }
 
     fn worker<S: Stage>(&mut self, group: &str, topic: &Topic, number: usize, stage: S) {
+        let topics = vec![topic.clone()];
         let stopping = self.stopping();
         let fleet = Arc::clone(&self.fleet);
         self.tasks.spawn(work(
@@ -230,7 +231,7 @@ impl Crew {
             self.log.clone(),
             self.store.clone(),
             group.to_owned(),
-            topic.clone(),
+            topics,
             number,
             stage,
             stopping,
@@ -250,10 +251,17 @@ impl Crew {
     fn recorder(&mut self, counters: &prometheus::Registry) -> Result<(), String> {
         let counted = stardust_audit_recorder::Counters::register(counters).map_err(|e| e.to_string())?;
         let (wire, topics) = (self.fleet.rules.wire.clone(), self.fleet.topics.clone());
+        let heads = Heads::default();
         for number in 0..self.fleet.workers {
             let stage = Recorder::new(self.store.clone(), wire.clone(), topics.clone(), counted.clone());
-            self.worker(RECORDER, &topics.audit, number, stage);
+            self.worker(RECORDER, &topics.audit, number, stage.telling(heads.clone()));
         }
+        let stopping = self.stopping();
+        let mut keeper = Keeper::new(self.store.clone(), heads, None, now, counted);
+        self.tasks.spawn(async move {
+            keeper.run(stopping).await;
+            keeper.keep(true).await;
+        });
         Ok(())
     }
 
@@ -278,14 +286,15 @@ impl Crew {
             let mut tasks = JoinSet::new();
             for (number, stopping) in stopping.into_iter().enumerate() {
                 let stage = Parser::new(store.clone(), rules.clone(), Arc::clone(&counters), now);
-                let topic = fleet.topics.raw.clone();
+                // Letters of other services too: the parser puts them into the store.
+                let topics = vec![fleet.topics.raw.clone(), fleet.topics.dead.clone()];
                 let (fleet, log, store) = (Arc::clone(&fleet), log.clone(), store.clone());
                 tasks.spawn(work(
                     fleet,
                     log,
                     store,
                     PARSER.to_owned(),
-                    topic,
+                    topics,
                     number,
                     stage,
                     stopping,
@@ -297,7 +306,7 @@ impl Crew {
                 rules,
                 holder,
             };
-            tasks.spawn(releaser.watch(fleet.refresh, release));
+            tasks.spawn(releaser.watch(PARSER.to_owned(), fleet.refresh, release));
             while tasks.join_next().await.is_some() {}
         });
         Ok(())
@@ -350,7 +359,7 @@ async fn work<S: Stage>(
     log: SimLog,
     store: SimStore,
     group: String,
-    topic: Topic,
+    topics: Vec<Topic>,
     number: usize,
     stage: S,
     stopping: watch::Receiver<bool>,
@@ -365,7 +374,7 @@ async fn work<S: Stage>(
     };
     let config = WorkerConfig {
         group,
-        topics: vec![topic],
+        topics,
         worker: number,
         budget: fleet.budget,
         drain: DRAIN,

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
-    ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    ObservationDocument, Page, ReceiptDocuments, RecordedEvent, RegistryDocuments, Shelf, Store, StoreError,
+    Won, Writer, Written,
 };
 use uuid::Uuid;
 
@@ -206,6 +207,26 @@ impl Store for SimStore {
         .await
     }
 
+    async fn written_at(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        to: i64,
+    ) -> Result<Vec<Written>, StoreError> {
+        self.read("written_at", |s| {
+            let found = s.observations_at(topic, partition, from, to);
+            let written = found.into_iter().map(|d| Written {
+                id: d.id,
+                main: d.main,
+                writer: d.writer,
+                legacy: d.legacy.map(|l| (l.collection, l.id)),
+            });
+            written.collect()
+        })
+        .await
+    }
+
     async fn insert_observations(&self, documents: &[ObservationDocument]) -> Result<Vec<Won>, StoreError> {
         let mut documents = documents.to_vec();
         if self.world.has(Bug::RandomId) {
@@ -323,7 +344,15 @@ impl Store for SimStore {
             ReceiptDocuments {
                 observations: observations.map(|d| (d.id, d.writer.clone(), d.main)).collect(),
                 letters,
-                audit: audit.map(|e| (e.id, e.outcome.clone(), e.recorded)).collect(),
+                audit: audit
+                    .map(|e| RecordedEvent {
+                        id: e.id,
+                        outcome: e.outcome.clone(),
+                        recorded: e.recorded,
+                        chain: e.chain,
+                        seq: e.seq,
+                    })
+                    .collect(),
             }
         })
         .await
@@ -405,6 +434,35 @@ impl Store for SimStore {
     async fn remove_cut(&self, chain: i32, most: usize) -> Result<u64, StoreError> {
         self.write("remove_cut", Parts::First, vec![()], move |s, _| {
             s.remove_cut(chain, most)
+        })
+        .await
+    }
+
+    async fn add_book_page(&self, page: &BookPage) -> Result<bool, StoreError> {
+        self.write("add_book_page", Parts::First, vec![page.clone()], |s, pages| {
+            pages.iter().any(|page| s.add_book_page(page))
+        })
+        .await
+    }
+
+    async fn book_pages(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+        most: usize,
+    ) -> Result<Vec<BookPage>, StoreError> {
+        self.read("book_pages", |s| {
+            s.book_pages(topic, partition, from).take(most).cloned().collect()
+        })
+        .await
+    }
+
+    async fn booked(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
+        self.read("booked", |s| {
+            s.book_pages(topic, partition, i64::MIN)
+                .last()
+                .map(|page| page.to)
         })
         .await
     }

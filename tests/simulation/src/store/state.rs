@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 use stardust_pipeline::store::{
-    ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
+    BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, RegistryDocuments, Shelf, StoreError, Won, Writer,
 };
 use uuid::Uuid;
@@ -35,6 +35,7 @@ pub(crate) struct StoreState {
     late: Vec<Effect>,
     pub(crate) heads: BTreeMap<i32, ChainHead>,
     checkpoints: BTreeMap<(Mark, i32, i64), Checkpoint>,
+    books: BTreeMap<(String, i32, i64), BookPage>,
 }
 
 impl StoreState {
@@ -109,7 +110,10 @@ impl StoreState {
         present.writer = letter.writer.clone();
         present.stage.clone_from(&letter.stage);
         present.reason.clone_from(&letter.reason);
+        present.field.clone_from(&letter.field);
         present.detail.clone_from(&letter.detail);
+        present.gateway = letter.gateway;
+        present.device = letter.device;
         present.mapping_version.clone_from(&letter.mapping_version);
         present.last_try = letter.last_try;
         Won::Inserted
@@ -226,6 +230,27 @@ impl StoreState {
                 .retain(|(_, of, seq), _| *of != chain || *seq >= cut.seq);
         }
         places.len() as u64
+    }
+
+    pub(crate) fn add_book_page(&mut self, page: &BookPage) -> bool {
+        let place = (page.topic.clone(), page.partition, page.from);
+        let new = !self.books.contains_key(&place);
+        if new {
+            self.books.insert(place, page.clone());
+        }
+        new
+    }
+
+    pub(crate) fn book_pages(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> impl Iterator<Item = &BookPage> {
+        let place = |offset| (topic.to_owned(), partition, offset);
+        self.books
+            .range(place(from)..=place(i64::MAX))
+            .map(|(_, page)| page)
     }
 
     pub(crate) fn lease(&mut self, name: &str, holder: &str, seconds: u32, now_ms: i64) -> bool {

@@ -138,10 +138,8 @@ fn hex(bytes: &Bytes) -> String {
 
 fn text(found: &[Letter], raw: Option<&RawRecord>) -> String {
     let mut out = String::new();
-    let mut line = |name: &str, value: &str| {
-        let _ = writeln!(out, "{name:<12} {}", letters::shown(value));
-    };
     for letter in found {
+        let mut line = |name, value: &str| field(&mut out, name, value);
         let at = &letter.writer.position;
         line("letter", &letter.id);
         line("state", letter.state.label());
@@ -163,8 +161,9 @@ fn text(found: &[Letter], raw: Option<&RawRecord>) -> String {
             "stands at",
             &format!("{}, partition {}, offset {}", at.topic, at.partition, at.offset),
         );
-        line("", "");
+        out.push('\n');
     }
+    let mut line = |name, value: &str| field(&mut out, name, value);
     let Some(raw) = raw else {
         line("message", "kept neither in the store nor in the log");
         return out;
@@ -187,6 +186,10 @@ fn text(found: &[Letter], raw: Option<&RawRecord>) -> String {
         Err(_) => dump(&mut out, &raw.body),
     }
     out
+}
+
+fn field(out: &mut String, name: &str, value: &str) {
+    let _ = writeln!(out, "{name:<12} {}", letters::shown(value));
 }
 
 /// Bytes that are no text: offset, hex, and what can be read of them.
