@@ -202,7 +202,7 @@ impl Bench {
     /// A message that the log refused, as the door writes its letter.
     pub(crate) async fn refused(&self, receipt: u8, received: Timestamp, body: &str) {
         let letter = LetterRecord {
-            receipt_id: self::receipt(receipt),
+            receipt_id: self::receipt(receipt, received),
             request_id: "request".to_owned(),
             received_at: received.micros(),
             source: "http".to_owned(),
