@@ -20,3 +20,4 @@ pub mod topics;
 pub mod trail;
 pub mod wait;
 pub mod ward;
+pub mod words;
