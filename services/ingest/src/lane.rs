@@ -234,7 +234,9 @@ impl<L: Log, S: Spool> Lane<L, S> {
             Err(LogError::Refused(_)) => {}
             Err(_) => return job.done(Err(Trouble::Away)),
             Ok(at) => {
-                self.metrics.queued.inc();
+                if !job.waits {
+                    self.metrics.queued.inc();
+                }
                 return job.done(Ok(Durable::queued(Some(at))));
             }
         }
