@@ -49,6 +49,8 @@ struct Shared {
     chances: Chances,
     faulty: AtomicBool,
     start: Instant,
+    /// What the clock says at the start.
+    epoch_ms: i64,
     /// Something in the log has changed.
     changed: Notify,
     bug: Option<Bug>,
@@ -60,6 +62,18 @@ pub(crate) struct World(Arc<Shared>);
 
 impl World {
     pub(crate) fn new(seed: u64, disks: Vec<Disk>, chances: Chances, bug: Option<Bug>, lines: bool) -> Self {
+        Self::at(EPOCH_MS, seed, disks, chances, bug, lines)
+    }
+
+    /// With another time at the start.
+    pub(crate) fn at(
+        epoch_ms: i64,
+        seed: u64,
+        disks: Vec<Disk>,
+        chances: Chances,
+        bug: Option<Bug>,
+        lines: bool,
+    ) -> Self {
         let state = State {
             dice: Dice::new(seed, 1),
             trace: Trace::new(lines),
@@ -75,6 +89,7 @@ impl World {
             chances,
             faulty: AtomicBool::new(false),
             start: Instant::now(),
+            epoch_ms,
             changed: Notify::new(),
             bug,
         }))
@@ -110,7 +125,7 @@ impl World {
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
-        EPOCH_MS + i64::try_from(self.elapsed_ms()).unwrap_or(0)
+        self.0.epoch_ms + i64::try_from(self.elapsed_ms()).unwrap_or(0)
     }
 
     pub(crate) fn changed(&self) -> &Notify {
