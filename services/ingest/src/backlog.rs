@@ -113,3 +113,70 @@ impl<S: Spool> Backlog<S> {
         self.wake.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use bytes::Bytes;
+    use stardust_pipeline::log::Topic;
+    use stardust_pipeline::spool::{SpoolLevel, Spooled};
+
+    use super::*;
+
+    /// Keeps what it is given and says that it failed.
+    #[derive(Clone, Default)]
+    struct Doubtful(Arc<Mutex<Vec<NewRecord>>>);
+
+    impl Spool for Doubtful {
+        async fn append(&self, records: Vec<NewRecord>) -> Result<(), SpoolError> {
+            self.0.lock().unwrap().extend(records);
+            Err(SpoolError::Failed("no answer of the disk".to_owned()))
+        }
+
+        async fn front(&self, most: usize) -> Result<Vec<Spooled>, SpoolError> {
+            let held = self.0.lock().unwrap();
+            let found = (0..).zip(held.iter()).take(most);
+            Ok(found
+                .map(|(seq, record)| Spooled {
+                    seq,
+                    record: record.clone(),
+                })
+                .collect())
+        }
+
+        async fn remove(&self, _: &[i64]) -> Result<(), SpoolError> {
+            self.0.lock().unwrap().clear();
+            Ok(())
+        }
+
+        async fn level(&self) -> Result<SpoolLevel, SpoolError> {
+            let records = self.0.lock().unwrap().len() as u64;
+            Ok(SpoolLevel {
+                records,
+                bytes: records,
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_append_a_partition_counts_what_is_on_the_disk() {
+        let spool = Doubtful::default();
+        let backlog = Backlog::open(spool.clone(), 1).await.unwrap();
+        let record = NewRecord {
+            topic: Topic::new("raw"),
+            key: Bytes::from_static(b"020000aa0001"),
+            value: Bytes::from_static(b"v"),
+        };
+        assert!(backlog.append(0, vec![record.clone(), record]).await.is_err());
+        assert_eq!(backlog.waiting(0), 2, "in doubt it waits");
+        assert!(backlog.recount(1).await.unwrap());
+        assert_eq!(backlog.waiting(0), 2, "it did reach the disk");
+        assert!(!backlog.recount(1).await.unwrap(), "nothing is in doubt");
+
+        assert!(backlog.append(0, Vec::new()).await.is_err());
+        spool.remove(&[]).await.unwrap();
+        assert!(backlog.recount(1).await.unwrap());
+        assert_eq!(backlog.waiting(0), 0, "it did not, and nothing waits");
+    }
+}

@@ -219,6 +219,11 @@ async fn of_two_equal_items_in_one_message_the_second_is_a_duplicate() {
         .collect();
     assert_eq!(outcomes, ["created", "duplicate"]);
     assert_eq!(bench.work(&batch).await, outputs);
+    // Once more after a crash, the device is gone meanwhile: it is what it was.
+    bench.registry.send_replace(registry(None));
+    let again = bench.work(&batch).await;
+    assert_eq!(bench.outcomes(&again), bench.outcomes(&outputs));
+    bench.registry.send_replace(registry(Some(PATIENT)));
     // A copy of the whole message changes nothing.
     assert!(
         bench
@@ -226,6 +231,29 @@ async fn of_two_equal_items_in_one_message_the_second_is_a_duplicate() {
             .await
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn what_a_try_that_broke_off_had_stored_is_published_although_the_reading_parks_now() {
+    let first = bench(Some(PATIENT)).await;
+    let batch = [first.record(0, &receipt(1), &pressure(&[&item(131, 71)]))];
+    first.work(&batch).await;
+    let topic = first.rules.topics.raw.as_str();
+    let mut stored = first.file.store().observations_at(topic, 3, 0, 0).await.unwrap();
+    stored.retain(|document| !document.main);
+    assert_eq!(stored.len(), 1, "the pulse goes before the pressure");
+
+    let later = bench(None).await;
+    later.file.store().insert_observations(&stored).await.unwrap();
+    let outputs = later.work(&batch).await;
+    assert_eq!(later.outcomes(&outputs), [(receipt(1), "parked".to_owned())]);
+    let published: Vec<String> = later
+        .observations(&outputs)
+        .into_iter()
+        .map(|o| o.id.to_string())
+        .collect();
+    assert_eq!(published, [stored[0].id.to_string()]);
+    assert_eq!(later.work(&batch).await, outputs, "and again after a crash");
 }
 
 #[tokio::test]
