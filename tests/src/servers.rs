@@ -27,9 +27,9 @@ impl Server {
         )
     }
 
-    /// A database of its own.
+    /// A database of its own, to be killed.
     pub fn mongo() -> Self {
-        Self::start("mongo", &[])
+        Self::start("mongo", &["--sync-on-commit"])
     }
 
     fn start(name: &str, settings: &[&str]) -> Self {
