@@ -14,6 +14,7 @@
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
+mod canonical;
 mod chain;
 mod counters;
 mod cut;

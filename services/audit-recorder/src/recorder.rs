@@ -13,7 +13,8 @@ use stardust_pipeline::worker::{Stage, StageError};
 use stardust_wire::{AuditRecord, Subject, Wire};
 use uuid::Uuid;
 
-use crate::chain::{START, canonical, link_canonical};
+use crate::canonical::canonical;
+use crate::chain::{START, link_canonical};
 use crate::counters::Counters;
 use crate::heads::Heads;
 

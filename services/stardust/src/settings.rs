@@ -441,23 +441,39 @@ fn properties(env: Lookup<'_>) -> Result<Vec<(String, String)>, SettingError> {
 }
 
 fn is_secret(property: &str) -> bool {
-    ["password", "secret", "key.pem", "jaas", "token"]
-        .iter()
-        .any(|part| property.contains(part))
+    [
+        "password",
+        "secret",
+        "key.pem",
+        "jaas",
+        "token",
+        "mechanismproperties",
+    ]
+    .iter()
+    .any(|part| property.contains(part))
 }
 
-/// A URI without its password.
+/// A URI without what only its owner should know: who connects with which password, and options that hold secrets.
 fn masked(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return "***".to_owned();
     };
-    // The last @ before the path: a password may hold one that was not escaped.
-    let authority = rest.split(['/', '?']).next().unwrap_or(rest);
-    let Some(at) = authority.rfind('@') else {
-        return uri.to_owned();
+    // To the last @, wherever: a password may hold characters that should have been escaped.
+    let (who, rest) = match rest.rsplit_once('@') {
+        Some((_, rest)) => ("***@", rest),
+        None => ("", rest),
     };
-    let user = authority[..at].split(':').next().unwrap_or_default();
-    format!("{scheme}://{user}:***{}", &rest[at..])
+    let Some((place, options)) = rest.split_once('?') else {
+        return format!("{scheme}://{who}{rest}");
+    };
+    let options: Vec<String> = options
+        .split('&')
+        .map(|option| match option.split_once('=') {
+            Some((name, _)) if is_secret(&name.to_ascii_lowercase()) => format!("{name}=***"),
+            _ => option.to_owned(),
+        })
+        .collect();
+    format!("{scheme}://{who}{place}?{}", options.join("&"))
 }
 
 fn host_name() -> String {
@@ -543,7 +559,10 @@ mod tests {
         let s = with(&[
             ("KAFKA_BROKERS", "127.0.0.1:9092"),
             ("KAFKA_PROPERTIES", "sasl.username=ward,sasl.password=hush"),
-            ("MONGODB_URI", "mongodb://ward:hu@sh@127.0.0.1:27017/?tls=true"),
+            (
+                "MONGODB_URI",
+                "mongodb://ward:hu/hu@sh@127.0.0.1:27017/?tls=true&tlsCertificateKeyFilePassword=hush",
+            ),
         ])
         .unwrap();
         let listing = format!("{:?}", s.listing());
@@ -552,7 +571,7 @@ mod tests {
             "{listing}"
         );
         assert!(
-            listing.contains("mongodb://ward:***@127.0.0.1:27017/?tls=true"),
+            listing.contains("mongodb://***@127.0.0.1:27017/?tls=true&tlsCertificateKeyFilePassword=***"),
             "{listing}"
         );
     }

@@ -12,6 +12,10 @@ use crate::schemas::{Subject, VERSIONS, parsed};
 
 const MAGIC: u8 = 0;
 
+/// No text of a record is longer: records have 4 MiB at most. A length that is read from damaged bytes must not decide
+/// how much memory is asked for.
+const LONGEST: usize = 8 << 20;
+
 /// A value could not be written or read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
@@ -88,6 +92,7 @@ impl Wire {
     /// # Errors
     /// Where a schema that is compiled in is broken.
     pub fn with_ids(registered: &HashMap<Subject, u32>) -> Result<Self, WireError> {
+        apache_avro::util::max_allocation_bytes(LONGEST);
         let schemas = parsed()?;
         let build = |e: apache_avro::Error| WireError::Schema(e.to_string());
         let mut readers = HashMap::new();

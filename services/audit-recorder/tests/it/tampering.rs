@@ -18,6 +18,8 @@ async fn a_changed_event_is_found() {
     for change in [
         r#"resource = replace(resource, '"C"', '"U"')"#,
         "resource = '{'",
+        // A key that stands twice: who reads the first one reads something else than who reads the last one.
+        r#"resource = replace(resource, '"action":"C"', '"action":"U","action":"C"')"#,
         "outcome = 'parked'",
         "receipt_id = 'another'",
         "patient = NULL",

@@ -93,6 +93,21 @@ fn damage_is_an_error_and_never_a_panic() {
 }
 
 #[test]
+fn a_length_does_not_decide_how_much_memory_is_asked_for() {
+    let wire = Wire::builtin().unwrap();
+    let largest = RawRecord {
+        body: Bytes::from(vec![b'x'; 4 << 20]),
+        ..raw()
+    };
+    let value = wire.encode(Subject::Raw, &largest).unwrap();
+    assert_eq!(wire.decode::<RawRecord>(Subject::Raw, &value).unwrap(), largest);
+    // A receipt id that says it has 256 MiB.
+    let value = b"\0\0\0\0\x01\x80\x80\x80\x80\x02";
+    let error = wire.decode::<RawRecord>(Subject::Raw, value).unwrap_err();
+    assert!(error.to_string().contains("maximum allowed"), "{error}");
+}
+
+#[test]
 fn a_registrys_ids_are_written_and_the_compiled_ones_stay_readable() {
     let builtin = Wire::builtin().unwrap();
     let registered = Wire::with_ids(&[(Subject::Raw, 4_711)].into()).unwrap();
