@@ -424,9 +424,7 @@ async fn parse(mut p: Parse) -> Ended {
     let mut tasks = JoinSet::new();
     let parser = || Parser::new(p.ports.store.clone(), rules.clone(), Arc::clone(&p.counters), now);
     let stage = || Told::new(parser(), p.settled.clone());
-    // Letters of other services too: the parser puts them into the store.
-    let topics = vec![p.ports.topics.raw.clone(), p.ports.topics.dead.clone()];
-    let config = (p.ports.groups.parser.as_str(), topics);
+    let config = (p.ports.groups.parser.as_str(), vec![p.ports.topics.raw.clone()]);
     spawn_workers(
         &mut tasks,
         &p.ports,
@@ -436,6 +434,22 @@ async fn parse(mut p: Parse) -> Ended {
         &p.pulse,
         &p.stopping,
     );
+    // Letters of other services too: the parser puts them into the store. In a group of their own, since an assignor
+    // counts the partitions of all topics of a group together, and one member could have all letters and no readings.
+    let config = worker_config(
+        &p.settings,
+        &format!("{}.letters", p.ports.groups.parser),
+        vec![p.ports.topics.dead.clone()],
+        p.settings.workers,
+    );
+    let letters = worker::run(
+        p.ports.log.clone(),
+        config,
+        parser(),
+        p.stopping.clone(),
+        Arc::clone(&p.pulse),
+    );
+    tasks.spawn(async move { letters.await.map_err(Into::into) });
     tasks.spawn(report(
         p.ports.clone(),
         Arc::clone(&p.counters),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::dice::Dice;
-use crate::fleet::{Fleet, PARSER, RECORDER, ROUTER};
+use crate::fleet::{Fleet, LETTERS, PARSER, RECORDER, ROUTER};
 use crate::ward::Ward;
 use crate::world::{Weather, World};
 
@@ -117,11 +117,11 @@ impl Chaos {
             Event::Kill => self.fleet.kill(self.dice.index(self.fleet.roles.len())),
             Event::Stop => self.fleet.stop(self.dice.index(self.fleet.roles.len())),
             Event::Move => {
-                let group = [PARSER, ROUTER, RECORDER][self.dice.index(3)];
+                let group = [PARSER, ROUTER, RECORDER, LETTERS][self.dice.index(4)];
                 world.state().log.shuffle(group, &mut self.dice);
             }
             Event::PutOut => {
-                let group = [PARSER, ROUTER, RECORDER][self.dice.index(3)];
+                let group = [PARSER, ROUTER, RECORDER, LETTERS][self.dice.index(4)];
                 let mut state = world.state();
                 let seats = state
                     .log

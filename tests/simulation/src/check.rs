@@ -12,7 +12,7 @@ use stardust_pipeline::store::{Letter, LetterState, Shelf};
 use stardust_wire::{AuditRecord, LegacyRecord, LetterRecord, ObservationRecord, RawRecord, Subject};
 
 use crate::devices::PostOffice;
-use crate::fleet::{Fleet, PARSER, RECORDER, ROUTER};
+use crate::fleet::{Fleet, LETTERS, PARSER, RECORDER, ROUTER};
 use crate::log::SimLog;
 use crate::process::Process;
 use crate::store::SimStore;
@@ -52,7 +52,7 @@ impl Check {
         let topics = &self.fleet.topics;
         for (group, topic) in [
             (PARSER, &topics.raw),
-            (PARSER, &topics.dead),
+            (LETTERS, &topics.dead),
             (ROUTER, &topics.legacy),
             (RECORDER, &topics.audit),
         ] {

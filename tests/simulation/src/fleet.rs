@@ -29,6 +29,7 @@ use crate::world::World;
 
 /// The groups.
 pub(crate) const PARSER: &str = "fhir_processing_queue";
+pub(crate) const LETTERS: &str = "fhir_processing_queue.letters";
 pub(crate) const ROUTER: &str = "legacy-router";
 pub(crate) const RECORDER: &str = "audit-recorder";
 
@@ -268,7 +269,7 @@ impl Crew {
     fn parser(&mut self, counters: &prometheus::Registry, process: &Process) -> Result<(), String> {
         let counters = Arc::new(Counters::register(counters).map_err(|e| e.to_string())?);
         let fleet = Arc::clone(&self.fleet);
-        let stopping: Vec<_> = (0..fleet.workers).map(|_| self.stopping()).collect();
+        let stopping: Vec<_> = (0..=fleet.workers).map(|_| self.stopping()).collect();
         let (feed, release) = (self.stopping(), self.stopping());
         let (log, store) = (self.log.clone(), self.store.clone());
         let holder = process.name().to_owned();
@@ -286,14 +287,19 @@ impl Crew {
             let mut tasks = JoinSet::new();
             for (number, stopping) in stopping.into_iter().enumerate() {
                 let stage = Parser::new(store.clone(), rules.clone(), Arc::clone(&counters), now);
-                // Letters of other services too: the parser puts them into the store.
-                let topics = vec![fleet.topics.raw.clone(), fleet.topics.dead.clone()];
+                // Letters of other services too: the last member puts them into the store.
+                let (group, topic) = if number < fleet.workers {
+                    (PARSER, &fleet.topics.raw)
+                } else {
+                    (LETTERS, &fleet.topics.dead)
+                };
+                let topics = vec![topic.clone()];
                 let (fleet, log, store) = (Arc::clone(&fleet), log.clone(), store.clone());
                 tasks.spawn(work(
                     fleet,
                     log,
                     store,
-                    PARSER.to_owned(),
+                    group.to_owned(),
                     topics,
                     number,
                     stage,
