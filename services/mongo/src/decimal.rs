@@ -4,6 +4,9 @@
 const BIAS: i32 = 6176;
 /// Most digits of a coefficient.
 const MOST_DIGITS: usize = 34;
+/// Most digits before the point, and after it, of a number that is written out: `1e-6000` must not come back as six
+/// thousand digits.
+const MOST_PLACES: i32 = 34;
 
 /// The sixteen bytes of a JSON number; none where its digits do not fit.
 pub(crate) fn encode(number: &str) -> Option<[u8; 16]> {
@@ -37,13 +40,12 @@ pub(crate) fn encode(number: &str) -> Option<[u8; 16]> {
         }
         coefficient = coefficient * 10 + u128::from(digit - b'0');
     }
-    let exponent = power
-        .checked_sub(i32::try_from(fraction.len()).ok()?)?
-        .checked_add(BIAS)?;
-    if !(0..=6111 + BIAS).contains(&exponent) || whole.is_empty() {
+    let exponent = power.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let before_point = exponent.checked_add(i32::try_from(count).ok()?)?;
+    if exponent < -MOST_PLACES || before_point > MOST_PLACES || whole.is_empty() {
         return None;
     }
-    let exponent = u128::try_from(exponent).ok()?;
+    let exponent = u128::try_from(exponent + BIAS).ok()?;
     Some((u128::from(negative) << 127 | exponent << 113 | coefficient).to_le_bytes())
 }
 
@@ -140,6 +142,8 @@ mod tests {
         assert_eq!(round_trip("1.5e3"), "1500");
         assert_eq!(round_trip("12E-4"), "0.0012");
         assert_eq!(round_trip("0e5"), "0");
+        assert_eq!(round_trip("1e33").len(), 34);
+        assert_eq!(round_trip("-1e-34").len(), 37);
     }
 
     #[test]
@@ -147,6 +151,11 @@ mod tests {
         for number in [
             "99999999999999999999999999999999999",
             "1e7000",
+            "1e34",
+            "12.3e33",
+            "1e-35",
+            "0e35",
+            "1e-6000",
             "",
             "-",
             "1.x",

@@ -1,6 +1,6 @@
 //! `stardust map`: what the rules make of messages, one a line, without any log or store.
 
-use std::io::{BufRead, Write};
+use std::io::{self, BufRead, Read, Write};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -48,7 +48,8 @@ struct Document<'a> {
 /// Judges each line of `input` as if it had come through the door at `received_at`, and writes one JSON line for it.
 ///
 /// Lines are counted from 1; blank ones are counted and left out. The receipt of a line is a function of its number and
-/// its bytes, so that the same input gives the same output. Lines need not be UTF-8.
+/// its bytes, so that the same input gives the same output. Lines need not be UTF-8. Of a line that is longer than the
+/// door takes only the start is kept, so that no input fills the memory.
 ///
 /// # Errors
 /// Where `input` cannot be read or `output` not be written.
@@ -61,11 +62,7 @@ pub fn map(
 ) -> anyhow::Result<()> {
     let mut bytes = Vec::new();
     let mut number = 0_u64;
-    loop {
-        bytes.clear();
-        if input.read_until(b'\n', &mut bytes)? == 0 {
-            break;
-        }
+    while read_line(&mut input, &mut bytes)? {
         number += 1;
         let body = without_line_end(&bytes);
         if body.trim_ascii().is_empty() {
@@ -75,6 +72,18 @@ pub fn map(
     }
     output.flush()?;
     Ok(())
+}
+
+/// The next line, or the start of one that is too long; false at the end.
+fn read_line(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<bool> {
+    // With its end, and a byte more than the door takes.
+    const KEPT: usize = MAX_BODY_BYTES + 3;
+    bytes.clear();
+    input.by_ref().take(KEPT as u64).read_until(b'\n', bytes)?;
+    if bytes.len() == KEPT && !bytes.ends_with(b"\n") {
+        input.skip_until(b'\n')?;
+    }
+    Ok(!bytes.is_empty())
 }
 
 fn without_line_end(bytes: &[u8]) -> &[u8] {
@@ -280,6 +289,30 @@ mod tests {
         );
         let lines = mapped_lines(line.as_bytes());
         assert_eq!(lines[0]["readings"][0]["reason"], "unreadable");
+    }
+
+    #[test]
+    fn a_line_without_an_end_does_not_fill_the_memory() {
+        let endless = io::repeat(b'x').take(40 << 20).chain(b"\nnext".as_slice());
+        let (mut input, mut bytes) = (io::BufReader::new(endless), Vec::new());
+        assert!(read_line(&mut input, &mut bytes).unwrap());
+        assert!(bytes.len() > MAX_BODY_BYTES && bytes.capacity() <= 4 * MAX_BODY_BYTES);
+        assert!(read_line(&mut input, &mut bytes).unwrap());
+        assert_eq!(bytes, b"next");
+        assert!(!read_line(&mut input, &mut bytes).unwrap());
+    }
+
+    #[test]
+    fn the_largest_body_of_the_door_fits_into_a_line() {
+        for end in ["", "\n", "\r\n"] {
+            for (bytes, fits) in [(MAX_BODY_BYTES, true), (MAX_BODY_BYTES + 1, false)] {
+                let mut line = String::from(r#"{"mac":"020000aa0001","type":"HB_Msg"}"#);
+                line.push_str(&" ".repeat(bytes - line.len()));
+                line.push_str(end);
+                let readings = mapped_lines(line.as_bytes())[0]["readings"].clone();
+                assert_eq!(readings == json!([]), fits, "{bytes} bytes and {end:?}");
+            }
+        }
     }
 
     #[test]

@@ -297,7 +297,8 @@ impl Settings {
         let properties: Vec<String> = self
             .kafka_properties
             .iter()
-            .map(|(k, v)| format!("{k}={}", if is_secret(k) { "***" } else { v }))
+            // Where a separator is missing, a password became part of the value before it.
+            .map(|(k, v)| format!("{k}={}", if is_secret(k) || is_secret(v) { "***" } else { v }))
             .collect();
         vec![
             (
@@ -434,13 +435,14 @@ fn properties(env: Lookup<'_>) -> Result<Vec<(String, String)>, SettingError> {
         Ok(pairs) => Ok(pairs),
         Err(e) => fail(
             name,
-            e.to_string(),
+            e.to_string().trim_start_matches("KAFKA_PROPERTIES: ").to_owned(),
             "name=value,name=value as librdkafka has them",
         ),
     }
 }
 
 fn is_secret(property: &str) -> bool {
+    let property = property.to_ascii_lowercase();
     [
         "password",
         "secret",
@@ -469,7 +471,7 @@ fn masked(uri: &str) -> String {
     let options: Vec<String> = options
         .split('&')
         .map(|option| match option.split_once('=') {
-            Some((name, _)) if is_secret(&name.to_ascii_lowercase()) => format!("{name}=***"),
+            Some((name, _)) if is_secret(name) => format!("{name}=***"),
             _ => option.to_owned(),
         })
         .collect();
@@ -558,7 +560,10 @@ mod tests {
     fn secrets_are_masked() {
         let s = with(&[
             ("KAFKA_BROKERS", "127.0.0.1:9092"),
-            ("KAFKA_PROPERTIES", "sasl.username=ward,sasl.password=hush"),
+            (
+                "KAFKA_PROPERTIES",
+                "sasl.username=ward,sasl.password=hush,ssl.cipher.suites=A Sasl.Password=hush",
+            ),
             (
                 "MONGODB_URI",
                 "mongodb://ward:hu/hu@sh@127.0.0.1:27017/?tls=true&tlsCertificateKeyFilePassword=hush",
