@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// Why a body is no batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoBatch {
+pub enum NoBatch {
     /// Not a JSON array.
     NotAnArray,
     /// More messages than allowed.
@@ -17,7 +17,10 @@ pub(crate) enum NoBatch {
 }
 
 /// The elements of a JSON array.
-pub(crate) fn array(body: &Bytes, most: usize) -> Result<Vec<Bytes>, NoBatch> {
+///
+/// # Errors
+/// Where it is none, or has more than `most`.
+pub fn array(body: &Bytes, most: usize) -> Result<Vec<Bytes>, NoBatch> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let elements = deserializer
         .deserialize_seq(Elements { most })
@@ -59,7 +62,10 @@ impl<'de> Visitor<'de> for Elements {
 }
 
 /// The lines of NDJSON; blank ones do not count.
-pub(crate) fn lines(body: &Bytes, most: usize) -> Result<Vec<Bytes>, NoBatch> {
+///
+/// # Errors
+/// Where there are more than `most`.
+pub fn lines(body: &Bytes, most: usize) -> Result<Vec<Bytes>, NoBatch> {
     let mut found = Vec::new();
     for line in body.split(|b| *b == b'\n') {
         let line = line.trim_ascii();
@@ -75,7 +81,8 @@ pub(crate) fn lines(body: &Bytes, most: usize) -> Result<Vec<Bytes>, NoBatch> {
 }
 
 /// Whether a body of unknown type is an array.
-pub(crate) fn looks_like_an_array(body: &[u8]) -> bool {
+#[must_use]
+pub fn looks_like_an_array(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'[')
 }
 

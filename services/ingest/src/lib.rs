@@ -16,7 +16,7 @@
 #![forbid(unsafe_code)]
 
 mod backlog;
-mod batch;
+pub mod batch;
 mod body;
 mod clock;
 mod config;

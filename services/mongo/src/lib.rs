@@ -29,5 +29,8 @@ mod store;
 mod text;
 mod writer;
 
+#[cfg(test)]
+mod any_bytes;
+
 pub use connect::MongoStore;
 pub use insert::Bulk;

@@ -5,12 +5,10 @@ mod commands;
 mod demo;
 mod fallback;
 mod keys;
-mod map;
 mod ports;
 mod retention;
 mod schema_registry;
 mod services;
-mod settings;
 mod telemetry;
 mod views;
 
@@ -18,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use stardust::{map, settings};
 
 use crate::services::Which;
 use crate::settings::{SettingError, Settings};

@@ -22,7 +22,7 @@ pub enum AuditCommand {
         #[arg(long, value_name = "FILE")]
         public_key: Vec<PathBuf>,
         /// A head that was kept elsewhere, as the log lines of the signatures have it: it must still be there.
-        #[arg(long, value_name = "CHAIN:PLACE:HASH", value_parser = head)]
+        #[arg(long, value_name = "CHAIN:PLACE:HASH", value_parser = super::head)]
         head: Vec<(i32, ChainHead)>,
     },
     /// Remove the front of every chain, up to the last place that was signed before a time. What stays can still be
@@ -56,21 +56,6 @@ pub async fn run(settings: &Settings, command: AuditCommand) -> Result<ExitCode,
 fn public_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
     let read = |file: &PathBuf| keys::public(file).map_err(|e| Usage(format!("--public-key: {e}")).into());
     files.iter().map(read).collect()
-}
-
-/// A head of the command line.
-fn head(text: &str) -> Result<(i32, ChainHead), String> {
-    let parsed = || {
-        let mut parts = text.splitn(3, ':');
-        let (chain, seq, hash) = (parts.next()?, parts.next()?, parts.next()?);
-        let is_hash = hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
-        let head = ChainHead {
-            seq: seq.parse().ok().filter(|seq| *seq > 0)?,
-            hash: is_hash.then(|| hash.to_ascii_lowercase())?,
-        };
-        Some((chain.parse().ok()?, head))
-    };
-    parsed().ok_or_else(|| "not a head such as 3:118: and 64 hex digits".to_owned())
 }
 
 async fn check(
