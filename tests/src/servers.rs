@@ -19,12 +19,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// A broker of its own, to be killed: with the broker's own pace in ending the transactions of the dead.
+    /// A broker of its own, to be killed.
     pub fn kafka() -> Self {
-        Self::start(
-            "kafka",
-            &["transaction.abort.timed.out.transaction.cleanup.interval.ms=10000"],
-        )
+        Self::start("kafka", &["--to-be-killed"])
     }
 
     /// A database of its own, to be killed.
@@ -70,6 +67,11 @@ impl Drop for Server {
             .arg(self.folder.path())
             .stdout(Stdio::null())
             .status();
+        if std::thread::panicking() {
+            // What a person needs to find the fault.
+            let folder = std::mem::replace(&mut self.folder, TempDir::new().expect("a folder"));
+            eprintln!("    kept: {}", folder.keep().display());
+        }
     }
 }
 
