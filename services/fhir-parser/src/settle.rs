@@ -103,6 +103,16 @@ impl Stored {
         self.waiting.extend(found);
     }
 
+    /// Who stored this main Observation, where that was another copy of the receipt.
+    pub(crate) fn other_copy(&self, own: &Writer, main: &Uuid) -> Option<Writer> {
+        let winner = match self.document(main) {
+            Some((_, Won::Present(writer))) => writer,
+            Some((_, Won::Inserted)) => return None,
+            None => self.waiting.get(main)?,
+        };
+        matches!(relation(own, winner), Relation::OtherCopy).then(|| winner.clone())
+    }
+
     /// Records of this batch whose documents were there before the insert.
     pub(crate) fn own(&self, messages: &[Message]) -> BTreeSet<(String, i32, i64)> {
         let ours: HashSet<(&str, i32, i64)> = messages

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use stardust_domain::reading::Verdict;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
-use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError, Won};
+use stardust_pipeline::store::{
+    Letter, LetterState, ObservationDocument, Position, Shelf, Store, StoreError, Won,
+};
 use stardust_pipeline::worker::{Stage, StageError};
 
 use crate::Rules;
 use crate::counters::{Counters, Tally};
 use crate::decode::{self, Message};
+use crate::letters;
 use crate::outputs::Outputs;
 use crate::settle::{self, Documents, Settled, Stored};
 
@@ -190,7 +193,42 @@ impl<S: Store> Parser<S> {
                 .await?;
             stored.recall(settle::of_these(messages, found));
         }
+        self.adopt(messages, &mut stored).await?;
         Ok(stored)
+    }
+
+    /// Takes over Observations that nobody could publish: a member that did not know yet that it had lost its partition
+    /// stored them after the new owner had put the reading on a shelf, by another registry. They stand at the very place
+    /// that the letter names; those of a copy that was worked in good order stand elsewhere.
+    async fn adopt(&self, messages: &[Message], stored: &mut Stored) -> Result<(), StoreError> {
+        let again: Vec<bool> = messages.iter().map(|m| self.again(m)).collect();
+        let copies: Vec<_> = settle::readings(messages)
+            .filter(|(at, ..)| again[*at])
+            .filter_map(|(_, _, message, reading)| {
+                let own = letters::writer(message, reading);
+                let winner = stored.other_copy(&own, &reading.main_id?)?;
+                let letter = Letter::id_of(&own.receipt_id, reading.item, None);
+                Some((letter, winner, own.position))
+            })
+            .collect();
+        if copies.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<String> = copies.iter().map(|(letter, ..)| letter.clone()).collect();
+        for shelf in [Shelf::Parked, Shelf::Dead] {
+            let found = self.store.letters(shelf, &ids).await?;
+            for (letter, (_, winner, own)) in found.into_iter().zip(&copies) {
+                if letter.is_some_and(|l| l.state != LetterState::Closed && l.writer == *winner) {
+                    self.store.adopt_observations(winner, own).await?;
+                    let found = self
+                        .store
+                        .observations_at(&own.topic, own.partition, own.offset, own.offset)
+                        .await?;
+                    stored.recall(settle::of_these(messages, found));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Closes the letters that records of this batch answer: of every reading that does not stay on the shelf, and of

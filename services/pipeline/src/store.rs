@@ -412,8 +412,6 @@ pub trait Store: Clone + Send + Sync + 'static {
         to: i64,
     ) -> impl Future<Output = Result<Vec<ObservationDocument>, StoreError>> + Send;
 
-    /// Inserts Observations if absent; one answer each, in order. The ids of one call differ. Where the call breaks off,
-    /// any part of them may be stored.
     /// As [`Self::observations_at`], without content: for the books, which read every reading again.
     fn written_at(
         &self,
@@ -423,11 +421,19 @@ pub trait Store: Clone + Send + Sync + 'static {
         to: i64,
     ) -> impl Future<Output = Result<Vec<Written>, StoreError>> + Send;
 
-    /// Inserts Observations if absent; one answer each, in order. The ids of one call differ.
+    /// Inserts Observations if absent; one answer each, in order. The ids of one call differ. Where the call breaks off,
+    /// any part of them may be stored.
     fn insert_observations(
         &self,
         documents: &[ObservationDocument],
     ) -> impl Future<Output = Result<Vec<Won>, StoreError>> + Send;
+
+    /// Gives the Observations of this writer another place as their writer's; says how many.
+    fn adopt_observations(
+        &self,
+        writer: &Writer,
+        place: &Position,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 
     /// Who wrote these Observations; none where absent.
     fn observation_writers(

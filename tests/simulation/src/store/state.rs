@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
-    ObservationDocument, Page, RegistryDocuments, Shelf, StoreError, Won, Writer,
+    ObservationDocument, Page, Position, RegistryDocuments, Shelf, StoreError, Won, Writer,
 };
 use uuid::Uuid;
 
@@ -15,9 +15,6 @@ type LetterKey = (bool, String);
 fn key(shelf: Shelf, id: &str) -> LetterKey {
     (shelf == Shelf::Parked, id.to_owned())
 }
-
-/// What a call does.
-type Effect = Box<dyn FnOnce(&mut StoreState) + Send>;
 
 #[derive(Default)]
 pub(crate) struct StoreState {
@@ -31,8 +28,6 @@ pub(crate) struct StoreState {
     pub(crate) audit_ids: BTreeSet<Uuid>,
     pub(crate) registry: RegistryDocuments,
     leases: BTreeMap<String, (String, i64)>,
-    /// Effects of calls that have failed, not there yet.
-    late: Vec<Effect>,
     pub(crate) heads: BTreeMap<i32, ChainHead>,
     checkpoints: BTreeMap<(Mark, i32, i64), Checkpoint>,
     books: BTreeMap<(String, i32, i64), BookPage>,
@@ -50,16 +45,20 @@ impl StoreState {
         Won::Inserted
     }
 
-    /// What came before is worked before anything that comes later is answered.
-    pub(crate) fn catch_up(&mut self) {
-        for effect in std::mem::take(&mut self.late) {
-            effect(self);
+    pub(crate) fn adopt_observations(&mut self, writer: &Writer, place: &Position) -> u64 {
+        let at = |p: &Position| (p.topic.clone(), p.partition, p.offset);
+        let here = self.at.remove(&at(&writer.position)).unwrap_or_default();
+        let mut moved = 0;
+        for id in here {
+            let mut to = at(&writer.position);
+            if let Some(document) = self.observations.get_mut(&id).filter(|d| d.writer == *writer) {
+                document.writer.position = place.clone();
+                to = at(place);
+                moved += 1;
+            }
+            self.at.entry(to).or_default().push(id);
         }
-    }
-
-    /// An effect that comes later, at the latest with the next call of anybody.
-    pub(crate) fn put_off(&mut self, effect: Effect) {
-        self.late.push(effect);
+        moved
     }
 
     pub(crate) fn observations_at(
