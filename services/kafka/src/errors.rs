@@ -52,8 +52,8 @@ pub(crate) fn is_fence(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// Asks again, for a while, where partitions are without their leader for a moment: after a restart of a broker, and
-/// right after a topic was made.
+/// Asks again, for a while, where partitions are without their leader or groups without their coordinator for a moment:
+/// after a restart of a broker, and right after a topic was made.
 pub(crate) fn while_leaders_change<T>(
     within: Duration,
     mut ask: impl FnMut() -> Result<T, KafkaError>,
@@ -68,6 +68,9 @@ pub(crate) fn while_leaders_change<T>(
                         RDKafkaErrorCode::NotLeaderForPartition
                             | RDKafkaErrorCode::LeaderNotAvailable
                             | RDKafkaErrorCode::ReplicaNotAvailable
+                            | RDKafkaErrorCode::NotCoordinator
+                            | RDKafkaErrorCode::CoordinatorNotAvailable
+                            | RDKafkaErrorCode::CoordinatorLoadInProgress
                     )
                 ) && Instant::now() < deadline =>
             {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use stardust_pipeline::log::{Bounds, LogError, MemberInfo, Topic};
 
@@ -178,23 +179,28 @@ impl Queries {
             .committed_offsets(list.clone(), self.within().min(SETTLED_WITHIN));
         let found = match settled {
             Ok(found) => found,
-            Err(_) => self
-                .group_client(group, false)?
-                .committed_offsets(list, self.within())
-                .map_err(|error| self.error(&error, name))?,
+            Err(_) => {
+                let client = self.group_client(group, false)?;
+                while_leaders_change(self.within(), || {
+                    let found = client.committed_offsets(list.clone(), self.within())?;
+                    found
+                        .elements()
+                        .iter()
+                        .try_for_each(TopicPartitionListElem::error)?;
+                    Ok(found)
+                })
+                .map_err(|error| self.error(&error, name))?
+            }
         };
-        found
-            .elements()
-            .into_iter()
-            .map(|element| {
-                element.error().map_err(|error| self.error(&error, name))?;
-                let offset = match element.offset() {
-                    Offset::Offset(offset) => Some(offset),
-                    _ => None,
-                };
-                Ok((element.partition(), offset))
-            })
-            .collect()
+        let offsets = found.elements().into_iter().map(|element| {
+            element.error().map_err(|error| self.error(&error, name))?;
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            Ok((element.partition(), offset))
+        });
+        offsets.collect()
     }
 
     /// The members of a group.
