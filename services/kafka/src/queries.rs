@@ -177,30 +177,26 @@ impl Queries {
         let settled = self
             .group_client(group, true)?
             .committed_offsets(list.clone(), self.within().min(SETTLED_WITHIN));
-        let found = match settled {
+        let found = match settled.and_then(each_known) {
             Ok(found) => found,
             Err(_) => {
                 let client = self.group_client(group, false)?;
                 while_leaders_change(self.within(), || {
-                    let found = client.committed_offsets(list.clone(), self.within())?;
-                    found
-                        .elements()
-                        .iter()
-                        .try_for_each(TopicPartitionListElem::error)?;
-                    Ok(found)
+                    client
+                        .committed_offsets(list.clone(), self.within())
+                        .and_then(each_known)
                 })
                 .map_err(|error| self.error(&error, name))?
             }
         };
         let offsets = found.elements().into_iter().map(|element| {
-            element.error().map_err(|error| self.error(&error, name))?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
             };
-            Ok((element.partition(), offset))
+            (element.partition(), offset)
         });
-        offsets.collect()
+        Ok(offsets.collect())
     }
 
     /// The members of a group.
@@ -221,6 +217,15 @@ impl Queries {
             })
             .collect())
     }
+}
+
+/// The answer, where none of its partitions has an error of its own.
+fn each_known(found: TopicPartitionList) -> Result<TopicPartitionList, KafkaError> {
+    found
+        .elements()
+        .iter()
+        .try_for_each(TopicPartitionListElem::error)?;
+    Ok(found)
 }
 
 /// Nobody polls these clients: what piled up in their queue (log lines of an outage) is taken out before a use.
