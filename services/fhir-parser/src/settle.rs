@@ -80,9 +80,19 @@ pub(crate) struct Stored {
     by_id: HashMap<Uuid, usize>,
     waiting: HashMap<Uuid, Writer>,
     recalled: HashMap<Position, Vec<ObservationDocument>>,
+    held: HashSet<String>,
 }
 
 impl Stored {
+    /// Nobody closes this letter now: whether its reading was published is not known yet.
+    pub(crate) fn hold(&mut self, letter: String) {
+        self.held.insert(letter);
+    }
+
+    pub(crate) fn holds(&self, letter: &str) -> bool {
+        self.held.contains(letter)
+    }
+
     pub(crate) fn add(&mut self, documents: Vec<ObservationDocument>, won: Vec<Won>) {
         self.by_id.reserve(documents.len());
         for (document, won) in documents.into_iter().zip(won) {

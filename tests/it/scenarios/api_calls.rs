@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use stardust_scenarios::books::settled;
 use stardust_scenarios::registry::{Registry, bare, gateway, patient};
 use stardust_scenarios::stack::{Backend, Stack};
-use stardust_scenarios::{ids, ward};
+use stardust_scenarios::{ids, ward, words};
 
 fn call(device: &str, timestamp: &Value, kind: &str, data: &Value) -> String {
     json!({"timestamp": timestamp, "device_id": device, "type": kind, "data": data}).to_string()
@@ -266,7 +266,7 @@ pub fn what_cannot_be_taken_is_refused_with_its_field(backend: Backend) {
             );
         }
         assert!(
-            !answer.text().contains("777"),
+            !words::has(&answer.text(), "777") && !answer.text().contains("777x"),
             "a measured value in an error: {}",
             answer.text()
         );
