@@ -31,6 +31,9 @@ enum Parts {
     Any,
     /// The first of them.
     First,
+    /// Any of them, before the next call of anybody is answered. An Observation that lands after its record was worked
+    /// anew, under another registry, would be stored and never published: the parser cannot see it coming.
+    AnyInTurn,
 }
 
 /// What the planted bugs remember.
@@ -77,7 +80,11 @@ impl SimStore {
             self.process.pause(ANSWER).await;
             return Err(away());
         }
-        let found = look(&self.world.state().store);
+        let found = {
+            let mut state = self.world.state();
+            state.store.catch_up();
+            look(&state.store)
+        };
         self.world
             .after(&self.process, what, plan)
             .await
@@ -115,13 +122,25 @@ impl SimStore {
         let detail = || format!("{:?} {kept} of them", plan.fate);
         self.world.note(self.process.name(), what, number, detail);
         if let Fate::Late(wait) = plan.fate {
-            self.world.later(wait, what, move |state| {
-                apply(&mut state.store, &items);
-            });
+            if parts == Parts::AnyInTurn {
+                let effect = Box::new(move |store: &mut StoreState| {
+                    apply(store, &items);
+                });
+                self.world.state().store.put_off(effect);
+                self.world.later(wait, what, |state| state.store.catch_up());
+            } else {
+                self.world.later(wait, what, move |state| {
+                    apply(&mut state.store, &items);
+                });
+            }
             self.process.pause(ANSWER).await;
             return Err(away());
         }
-        let done = apply(&mut self.world.state().store, &items);
+        let done = {
+            let mut state = self.world.state();
+            state.store.catch_up();
+            apply(&mut state.store, &items)
+        };
         self.world
             .after(&self.process, what, plan)
             .await
@@ -213,17 +232,23 @@ impl Store for SimStore {
         if self.world.has(Bug::RandomId) {
             self.salt(&mut documents);
         }
-        self.write("insert_observations", Parts::Any, documents, |s, documents| {
-            documents.iter().map(|d| s.insert_observation(d)).collect()
-        })
+        self.write(
+            "insert_observations",
+            Parts::AnyInTurn,
+            documents,
+            |s, documents| documents.iter().map(|d| s.insert_observation(d)).collect(),
+        )
         .await
     }
 
     async fn adopt_observations(&self, writer: &Writer, place: &Position) -> Result<u64, StoreError> {
         let (writer, place) = (writer.clone(), place.clone());
-        self.write("adopt_observations", Parts::Any, vec![()], move |s, asked| {
-            asked.iter().map(|()| s.adopt_observations(&writer, &place)).sum()
-        })
+        self.write(
+            "adopt_observations",
+            Parts::AnyInTurn,
+            vec![()],
+            move |s, asked| asked.iter().map(|()| s.adopt_observations(&writer, &place)).sum(),
+        )
         .await
     }
 

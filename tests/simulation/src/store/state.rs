@@ -16,6 +16,9 @@ fn key(shelf: Shelf, id: &str) -> LetterKey {
     (shelf == Shelf::Parked, id.to_owned())
 }
 
+/// What a call does.
+type Effect = Box<dyn FnOnce(&mut StoreState) + Send>;
+
 #[derive(Default)]
 pub(crate) struct StoreState {
     pub(crate) observations: BTreeMap<Uuid, ObservationDocument>,
@@ -28,6 +31,8 @@ pub(crate) struct StoreState {
     pub(crate) audit_ids: BTreeSet<Uuid>,
     pub(crate) registry: RegistryDocuments,
     leases: BTreeMap<String, (String, i64)>,
+    /// Effects of calls that have failed, not there yet.
+    late: Vec<Effect>,
     pub(crate) heads: BTreeMap<i32, ChainHead>,
     checkpoints: BTreeMap<(Mark, i32, i64), Checkpoint>,
     books: BTreeMap<(String, i32, i64), BookPage>,
@@ -59,6 +64,18 @@ impl StoreState {
             self.at.entry(to).or_default().push(id);
         }
         moved
+    }
+
+    /// What came before is worked before anything that comes later is answered.
+    pub(crate) fn catch_up(&mut self) {
+        for effect in std::mem::take(&mut self.late) {
+            effect(self);
+        }
+    }
+
+    /// An effect that comes later, at the latest with the next call of anybody.
+    pub(crate) fn put_off(&mut self, effect: Effect) {
+        self.late.push(effect);
     }
 
     pub(crate) fn observations_at(
