@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use stardust_domain::audit::audit_id;
 use stardust_domain::outcome::{AuditOutcome, Stage};
 use stardust_pipeline::log::Log;
 use stardust_pipeline::store::{Letter, LetterState, Shelf, Store};
 
 use crate::ledger::Outcome;
-use crate::line::{Line, unit};
+use crate::line::{Line, audit_id, unit};
 use crate::reconcile::{BooksError, Reconciler};
 use crate::stretch::{Patience, Stretch};
 

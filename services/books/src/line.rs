@@ -1,7 +1,7 @@
 //! The units of a raw record.
 
 use stardust_domain::ids::{Mac, uuid_of};
-use stardust_domain::outcome::Source;
+use stardust_domain::outcome::{AuditOutcome, Source};
 use stardust_domain::reading::Envelope;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::foreign;
@@ -20,6 +20,12 @@ pub(crate) fn unit(receipt: &str, item: Option<i32>) -> Unit {
     // Receipts are UUIDs; whatever else stands there is folded into one.
     let receipt = receipt.parse::<Uuid>().unwrap_or_else(|_| uuid_of(receipt));
     (receipt.as_u128(), item.unwrap_or(-1))
+}
+
+/// The audit event of an outcome.
+pub(crate) fn audit_id(receipt: &str, item: Option<i32>, outcome: AuditOutcome) -> Uuid {
+    let item = item.map_or_else(|| "-".to_owned(), |i| i.to_string());
+    uuid_of(&format!("audit|1|{receipt}|{item}|{outcome}"))
 }
 
 /// A reading, or a message without one.

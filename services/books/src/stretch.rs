@@ -5,7 +5,6 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use stardust_domain::audit::audit_id;
 use stardust_domain::outcome::AuditOutcome;
 use stardust_pipeline::log::{Budget, Log, LogRecord};
 use stardust_pipeline::store::{Letter, LetterState, ReceiptDocuments, Shelf, Store, Writer, Written};
@@ -14,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::ledger::{Ledger, Outcome};
-use crate::line::{Line, Unit, unit};
+use crate::line::{Line, Unit, audit_id, unit};
 use crate::local;
 use crate::reconcile::{BooksError, NOWHERE, Reconciler};
 use crate::report::Fault;

@@ -38,27 +38,15 @@ pub fn audit_event(settings: &Settings, facts: &AuditFacts<'_>) -> Audit {
     Audit { id, json: event.json }
 }
 
-/// The id of the event of an outcome that happens to a reading once: neither amended nor rolled back.
-#[must_use]
-pub fn audit_id(receipt: &str, item: Option<i32>, outcome: AuditOutcome) -> Uuid {
-    let mut key = String::with_capacity(64);
-    write_key(&mut key, receipt, item, outcome);
-    uuid_of(&key)
-}
-
-fn write_key(key: &mut String, receipt: &str, item: Option<i32>, outcome: AuditOutcome) {
+fn write_id(key: &mut String, facts: &AuditFacts<'_>) -> Uuid {
     key.push_str("audit|1|");
-    key.push_str(receipt);
+    key.push_str(facts.receipt);
     // Writing to a String cannot fail.
-    let _ = match item {
+    let _ = match facts.item {
         Some(item) => write!(key, "|{item}|"),
         None => key.write_str("|-|"),
     };
-    key.push_str(outcome.label());
-}
-
-fn write_id(key: &mut String, facts: &AuditFacts<'_>) -> Uuid {
-    write_key(key, facts.receipt, facts.item, facts.outcome);
+    key.push_str(facts.outcome.label());
     let suffix = match facts.outcome {
         AuditOutcome::Amended => Some(facts.mapping_version),
         AuditOutcome::RolledBack => facts.migration_run,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stardust_domain::outcome::Source;
-use stardust_domain::reading::{Reading, Verdict};
+use stardust_domain::reading::Verdict;
 use stardust_pipeline::log::{Bounds, Log};
 use stardust_pipeline::store::{Letter, LetterState, Shelf, Store};
 use stardust_pipeline::worker::stopped;
@@ -155,15 +155,13 @@ impl<L: Log, S: Store> Releaser<L, S> {
     }
 }
 
-/// Adds those of a page that the registry can place now, those that are on their way already, and those that stand in the
-/// store in spite of it: see the parser's `adopt`.
+/// Adds those of a page that the registry can place now, and those that are on their way already.
 async fn placeable<L: Log, S: Store>(
     back: &Back<'_, L, S>,
     letters: &[Letter],
     ready: &mut Vec<Due>,
 ) -> Result<(), ReleaseError> {
     let mut raw: Option<RawRecord> = None;
-    let (mut ids, mut waiting) = (Vec::new(), Vec::new());
     for letter in letters {
         // Whoever marked it may not have sent it, and only the parser's answer opens it again.
         if letter.state == LetterState::Releasing {
@@ -177,22 +175,14 @@ async fn placeable<L: Log, S: Store>(
                 tracing::warn!(receipt, "the raw record of a parked reading is not in the store");
             }
         }
-        let Some(raw) = &raw else { continue };
-        let judged = back.judge(raw, letter.writer.position.item);
-        let waits = |r: &&Reading| matches!(r.verdict, Verdict::Park(_));
-        match judged.readings.iter().find(waits) {
-            None => ready.push(Due::from(letter)),
-            Some(reading) => {
-                ids.extend(reading.main_id);
-                waiting.extend(reading.main_id.map(|_| letter));
-            }
+        let waits = raw.as_ref().is_none_or(|raw| {
+            let judged = back.judge(raw, letter.writer.position.item);
+            let mut verdicts = judged.readings.iter().map(|r| &r.verdict);
+            verdicts.any(|v| matches!(v, Verdict::Park(_)))
+        });
+        if !waits {
+            ready.push(Due::from(letter));
         }
-    }
-    if !ids.is_empty() {
-        let writers = back.store.observation_writers(&ids).await?;
-        let stored = waiting.into_iter().zip(writers);
-        let unpublished = stored.filter(|(letter, writer)| writer.as_ref() == Some(&letter.writer));
-        ready.extend(unpublished.map(|(letter, _)| Due::from(letter)));
     }
     Ok(())
 }

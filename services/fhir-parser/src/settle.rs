@@ -80,19 +80,9 @@ pub(crate) struct Stored {
     by_id: HashMap<Uuid, usize>,
     waiting: HashMap<Uuid, Writer>,
     recalled: HashMap<Position, Vec<ObservationDocument>>,
-    held: HashSet<String>,
 }
 
 impl Stored {
-    /// Nobody closes this letter now: whether its reading was published is not known yet.
-    pub(crate) fn hold(&mut self, letter: String) {
-        self.held.insert(letter);
-    }
-
-    pub(crate) fn holds(&self, letter: &str) -> bool {
-        self.held.contains(letter)
-    }
-
     pub(crate) fn add(&mut self, documents: Vec<ObservationDocument>, won: Vec<Won>) {
         self.by_id.reserve(documents.len());
         for (document, won) in documents.into_iter().zip(won) {
@@ -111,16 +101,6 @@ impl Stored {
             .zip(writers)
             .filter_map(|(id, writer)| Some((*id, writer?)));
         self.waiting.extend(found);
-    }
-
-    /// Who stored this main Observation, where that was another copy of the receipt.
-    pub(crate) fn other_copy(&self, own: &Writer, main: &Uuid) -> Option<Writer> {
-        let winner = match self.document(main) {
-            Some((_, Won::Present(writer))) => writer,
-            Some((_, Won::Inserted)) => return None,
-            None => self.waiting.get(main)?,
-        };
-        matches!(relation(own, winner), Relation::OtherCopy).then(|| winner.clone())
     }
 
     /// Records of this batch whose documents were there before the insert.

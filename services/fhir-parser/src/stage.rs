@@ -3,20 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use stardust_domain::audit::audit_id;
-use stardust_domain::outcome::AuditOutcome;
 use stardust_domain::reading::Verdict;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
-use stardust_pipeline::store::{
-    Letter, LetterState, ObservationDocument, Position, Shelf, Store, StoreError, Won, Writer,
-};
+use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError, Won};
 use stardust_pipeline::worker::{Stage, StageError};
 
 use crate::Rules;
 use crate::counters::{Counters, Tally};
 use crate::decode::{self, Message};
-use crate::letters;
 use crate::outputs::Outputs;
 use crate::settle::{self, Documents, Settled, Stored};
 
@@ -62,7 +57,7 @@ impl<S: Store> Parser<S> {
         let recalled = self.recall(&messages).await?;
         let stored = self.insert(&mut messages, &recalled).await?;
         let settled = settle::settle(&messages, &stored, &recalled);
-        self.close(&messages, &stored, &settled).await?;
+        self.close(&messages, &settled).await?;
         let letters = self.write_letters(&messages, &settled).await?;
         let outputs = Outputs::new(&self.rules, &messages, self.copied);
         let (records, tally) = outputs.write(&settled, &letters)?;
@@ -195,71 +190,13 @@ impl<S: Store> Parser<S> {
                 .await?;
             stored.recall(settle::of_these(messages, found));
         }
-        self.adopt(messages, &mut stored).await?;
         Ok(stored)
-    }
-
-    /// Takes over Observations that nobody could publish: a member that did not know yet that it had lost its partition
-    /// stored them after the new owner had put the reading on a shelf, by another registry. They stand at the very place
-    /// that the letter names; those of a copy that was worked in good order stand elsewhere.
-    ///
-    /// A letter of an attempt that was given up can land late too, beside Observations that were published. The audit
-    /// trail tells the two apart; until it does, the letter waits.
-    async fn adopt(&self, messages: &[Message], stored: &mut Stored) -> Result<(), StoreError> {
-        let again: Vec<bool> = messages.iter().map(|m| self.again(m)).collect();
-        let copies: Vec<_> = settle::readings(messages)
-            .filter(|(at, ..)| again[*at])
-            .filter_map(|(_, _, message, reading)| {
-                let own = letters::writer(message, reading);
-                let winner = stored.other_copy(&own, &reading.main_id?)?;
-                Some((reading.item, winner, own.position))
-            })
-            .collect();
-        if copies.is_empty() {
-            return Ok(());
-        }
-        let id = |(item, winner, _): &(Option<i32>, Writer, Position)| {
-            Letter::id_of(&winner.receipt_id, *item, None)
-        };
-        let ids: Vec<String> = copies.iter().map(id).collect();
-        for (shelf, shelved) in [
-            (Shelf::Parked, AuditOutcome::Parked),
-            (Shelf::Dead, AuditOutcome::Dead),
-        ] {
-            let found = self.store.letters(shelf, &ids).await?;
-            for (letter, (item, winner, own)) in found.into_iter().zip(&copies) {
-                let at_its_place = |l: &Letter| l.state != LetterState::Closed && l.writer == *winner;
-                let Some(letter) = letter.filter(at_its_place) else {
-                    continue;
-                };
-                let event = |outcome| audit_id(&winner.receipt_id, *item, outcome);
-                let events = [event(AuditOutcome::Created), event(shelved)];
-                match self.store.audit_present(&events).await?[..] {
-                    [true, _] => {}
-                    [false, true] => {
-                        self.store.adopt_observations(winner, own).await?;
-                        let found = self
-                            .store
-                            .observations_at(&own.topic, own.partition, own.offset, own.offset)
-                            .await?;
-                        stored.recall(settle::of_these(messages, found));
-                    }
-                    _ => stored.hold(letter.id),
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Closes the letters that records of this batch answer: of every reading that does not stay on the shelf, and of
     /// every item that a record was sent for. By other rules than those of the letter a message may fall into other items,
     /// or into none: what is not among its readings any more must not wait for ever.
-    async fn close(
-        &self,
-        messages: &[Message],
-        stored: &Stored,
-        settled: &[Settled<'_>],
-    ) -> Result<(), StoreError> {
+    async fn close(&self, messages: &[Message], settled: &[Settled<'_>]) -> Result<(), StoreError> {
         for shelf in [Shelf::Parked, Shelf::Dead] {
             let mut ids = Vec::new();
             for (at, message) in messages.iter().enumerate().filter(|(_, m)| self.again(m)) {
@@ -273,8 +210,7 @@ impl<S: Store> Parser<S> {
                     items.remove(&s.item);
                 }
                 let receipt = &message.raw.receipt_id;
-                let letters = items.into_iter().map(|item| Letter::id_of(receipt, item, None));
-                ids.extend(letters.filter(|id| !stored.holds(id)));
+                ids.extend(items.into_iter().map(|item| Letter::id_of(receipt, item, None)));
             }
             if !ids.is_empty() {
                 self.store.close_letters(shelf, &ids).await?;

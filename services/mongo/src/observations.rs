@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, RawDocumentBuf, doc};
 use stardust_pipeline::store::{
-    LegacyContent, ObservationDocument, Position, StoreError, Won, Writer as Author, Written,
+    LegacyContent, ObservationDocument, StoreError, Won, Writer as Author, Written,
 };
 use uuid::Uuid;
 
@@ -216,19 +216,6 @@ impl MongoStore {
             query.await?.try_collect().await
         })
         .await
-    }
-
-    pub(crate) async fn adopt(&self, writer: &Author, place: &Position) -> Result<u64, StoreError> {
-        let at = |p: &Position| {
-            doc! {
-                "raw.topic": &p.topic, "raw.partition": p.partition, "raw.offset": p.offset, "raw.item": p.item,
-            }
-        };
-        let mut filter = at(&writer.position);
-        filter.insert("receipt_id", &writer.receipt_id);
-        let observations = self.fhir::<Document>(OBSERVATIONS);
-        let moved = bounded(observations.update_many(filter, doc! {"$set": at(place)})).await?;
-        Ok(moved.modified_count)
     }
 
     pub(crate) async fn writers(&self, ids: &[Uuid]) -> Result<Vec<Option<Author>>, StoreError> {

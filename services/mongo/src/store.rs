@@ -2,8 +2,8 @@
 
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
-    ObservationDocument, Page, Position, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won,
-    Writer, Written,
+    ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    Written,
 };
 use uuid::Uuid;
 
@@ -44,10 +44,6 @@ impl Store for MongoStore {
 
     async fn insert_observations(&self, documents: &[ObservationDocument]) -> Result<Vec<Won>, StoreError> {
         self.put_observations(documents).await
-    }
-
-    async fn adopt_observations(&self, writer: &Writer, place: &Position) -> Result<u64, StoreError> {
-        self.adopt(writer, place).await
     }
 
     async fn observation_writers(&self, ids: &[Uuid]) -> Result<Vec<Option<Writer>>, StoreError> {

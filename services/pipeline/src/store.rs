@@ -428,13 +428,6 @@ pub trait Store: Clone + Send + Sync + 'static {
         documents: &[ObservationDocument],
     ) -> impl Future<Output = Result<Vec<Won>, StoreError>> + Send;
 
-    /// Gives the Observations of this writer another place as their writer's; says how many.
-    fn adopt_observations(
-        &self,
-        writer: &Writer,
-        place: &Position,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
-
     /// Who wrote these Observations; none where absent.
     fn observation_writers(
         &self,

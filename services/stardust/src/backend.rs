@@ -9,8 +9,8 @@ use stardust_pipeline::log::{
 };
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
-    ObservationDocument, Page, Position, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won,
-    Writer, Written,
+    ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    Written,
 };
 use uuid::Uuid;
 
@@ -235,13 +235,6 @@ impl Store for AnyStore {
         match self {
             Self::Mongo(store) => store.insert_observations(documents).await,
             Self::Embedded(store) => store.insert_observations(documents).await,
-        }
-    }
-
-    async fn adopt_observations(&self, writer: &Writer, place: &Position) -> Result<u64, StoreError> {
-        match self {
-            Self::Mongo(store) => store.adopt_observations(writer, place).await,
-            Self::Embedded(store) => store.adopt_observations(writer, place).await,
         }
     }
 

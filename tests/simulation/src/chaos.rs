@@ -72,6 +72,9 @@ impl Chaos {
     pub(crate) async fn run(mut self, time: Duration) {
         // Some kinds of events, and how many.
         let mut kinds: Vec<Event> = EVENTS.into_iter().filter(|_| self.dice.coin()).collect();
+        // Two members that work one record, each under another registry: see the README.
+        let settled = self.fleet.world.chances().deaf > 0;
+        kinds.retain(|kind| !settled || !matches!(kind, Event::Registry));
         if kinds.is_empty() {
             kinds.push(Event::Kill);
         }
@@ -90,7 +93,7 @@ impl Chaos {
         let world = &self.fleet.world;
         world.set_faulty(false);
         world.state().weather = Weather::default();
-        if self.dice.below(3) > 0 {
+        if self.dice.below(3) > 0 && !settled {
             self.ward().register_all();
         }
         self.tell_registry();

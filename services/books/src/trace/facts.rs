@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use stardust_domain::audit::audit_id;
 use stardust_domain::outcome::{AuditOutcome, Source};
 use stardust_pipeline::log::LogRecord;
 use stardust_pipeline::store::{
@@ -14,6 +13,7 @@ use uuid::Uuid;
 
 use super::answer::{AuditPart, LetterPart, ObservationPart, ReadingPart};
 use super::outputs::Emitted;
+use crate::line::audit_id;
 
 /// Items of a message are at most so many.
 const ITEMS: i32 = 1_000;

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
-    ObservationDocument, Page, Position, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won,
-    Writer, Written,
+    ObservationDocument, Page, ReceiptDocuments, RegistryDocuments, Shelf, Store, StoreError, Won, Writer,
+    Written,
 };
 use uuid::Uuid;
 
@@ -94,12 +94,6 @@ impl Store for EmbeddedStore {
         }
         let documents = documents.to_vec();
         self.write(move |conn| observations::insert(conn, &documents))
-            .await
-    }
-
-    async fn adopt_observations(&self, writer: &Writer, place: &Position) -> Result<u64, StoreError> {
-        let (writer, place) = (writer.clone(), place.clone());
-        self.write(move |conn| observations::adopt(conn, &writer, &place))
             .await
     }
 

@@ -1,7 +1,7 @@
 //! Observations: inserted if absent, with who won.
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use stardust_pipeline::store::{LegacyContent, ObservationDocument, Position, Won, Writer, Written};
+use stardust_pipeline::store::{LegacyContent, ObservationDocument, Won, Writer, Written};
 use uuid::Uuid;
 
 use super::rows::{WRITER, instant, parsed, parsed_or_none, writer};
@@ -54,27 +54,6 @@ pub(super) fn insert(conn: &Connection, documents: &[ObservationDocument]) -> Re
         });
     }
     Ok(answers)
-}
-
-pub(super) fn adopt(conn: &Connection, writer: &Writer, place: &Position) -> Result<u64, DbError> {
-    let from = &writer.position;
-    let moved = conn
-        .prepare_cached(
-            "UPDATE observations SET topic = ?1, partition = ?2, offset = ?3, item = ?4
-             WHERE topic = ?5 AND partition = ?6 AND offset = ?7 AND item = ?8 AND receipt_id = ?9",
-        )?
-        .execute(params![
-            place.topic,
-            place.partition,
-            place.offset,
-            place.item,
-            from.topic,
-            from.partition,
-            from.offset,
-            from.item,
-            writer.receipt_id,
-        ])?;
-    Ok(moved as u64)
 }
 
 fn writer_of(conn: &Connection, id: &str) -> Result<Option<Writer>, DbError> {

@@ -101,7 +101,6 @@ pub async fn store_contract<F: StoreFixture>(fixture: F) -> Report {
             store_observations::answers_come_in_the_order_of_the_documents,
             store_observations::writers_that_race_agree_on_who_won,
             store_observations::every_field_of_an_observation_comes_back,
-            store_observations::observations_can_be_given_another_place,
             store_observations::observations_are_found_by_their_place_in_the_log,
             store_observations::a_batch_of_five_hundred_is_one_call,
             store_observations::the_highest_offset_spans_observations_and_letters,

@@ -157,43 +157,6 @@ pub(super) async fn every_field_of_an_observation_comes_back<F: StoreFixture>(
     Ok(())
 }
 
-pub(super) async fn observations_can_be_given_another_place<F: StoreFixture>(ground: StoreGround<F>) -> Kept {
-    let (store, topic) = ground.store().await?;
-    let mut documents: Vec<_> = (1..6).map(|n| observation(&topic, n)).collect();
-    // Two of one item; another item of the same record; another receipt at the same place.
-    documents[1].writer = documents[0].writer.clone();
-    documents[2].writer = documents[0].writer.clone();
-    documents[2].writer.position.item = 1;
-    documents[3].writer.position = documents[0].writer.position.clone();
-    store.insert_observations(&documents).await?;
-    let place = writer(&topic, 900).position;
-    let from = documents[0].writer.clone();
-    ensure_eq!(
-        store.adopt_observations(&from, &place).await?,
-        2,
-        "both of the item"
-    );
-    ensure_eq!(
-        store.adopt_observations(&from, &place).await?,
-        0,
-        "nothing is left there"
-    );
-    for document in &mut documents[..2] {
-        document.writer.position = place.clone();
-    }
-    let mut there = store.observations_at(&topic, 3, 900, 900).await?;
-    there.sort_by_key(|d| d.id);
-    let mut expected = documents[..2].to_vec();
-    expected.sort_by_key(|d| d.id);
-    ensure_eq!(there, expected, "whole, at the new place, the receipt as it was");
-    ensure_eq!(
-        store.observations_at(&topic, 3, 1, 1).await?.len(),
-        2,
-        "the others stay"
-    );
-    Ok(())
-}
-
 pub(super) async fn observations_are_found_by_their_place_in_the_log<F: StoreFixture>(
     ground: StoreGround<F>,
 ) -> Kept {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
-    ObservationDocument, Page, Position, ReceiptDocuments, RecordedEvent, RegistryDocuments, Shelf, Store,
-    StoreError, Won, Writer, Written,
+    ObservationDocument, Page, ReceiptDocuments, RecordedEvent, RegistryDocuments, Shelf, Store, StoreError,
+    Won, Writer, Written,
 };
 use uuid::Uuid;
 
@@ -237,17 +237,6 @@ impl Store for SimStore {
             Parts::AnyInTurn,
             documents,
             |s, documents| documents.iter().map(|d| s.insert_observation(d)).collect(),
-        )
-        .await
-    }
-
-    async fn adopt_observations(&self, writer: &Writer, place: &Position) -> Result<u64, StoreError> {
-        let (writer, place) = (writer.clone(), place.clone());
-        self.write(
-            "adopt_observations",
-            Parts::AnyInTurn,
-            vec![()],
-            move |s, asked| asked.iter().map(|()| s.adopt_observations(&writer, &place)).sum(),
         )
         .await
     }

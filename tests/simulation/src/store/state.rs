@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
-    ObservationDocument, Page, Position, RegistryDocuments, Shelf, StoreError, Won, Writer,
+    ObservationDocument, Page, RegistryDocuments, Shelf, StoreError, Won, Writer,
 };
 use uuid::Uuid;
 
@@ -48,22 +48,6 @@ impl StoreState {
         self.at.entry(place).or_default().push(document.id);
         self.observations.insert(document.id, document.clone());
         Won::Inserted
-    }
-
-    pub(crate) fn adopt_observations(&mut self, writer: &Writer, place: &Position) -> u64 {
-        let at = |p: &Position| (p.topic.clone(), p.partition, p.offset);
-        let here = self.at.remove(&at(&writer.position)).unwrap_or_default();
-        let mut moved = 0;
-        for id in here {
-            let mut to = at(&writer.position);
-            if let Some(document) = self.observations.get_mut(&id).filter(|d| d.writer == *writer) {
-                document.writer.position = place.clone();
-                to = at(place);
-                moved += 1;
-            }
-            self.at.entry(to).or_default().push(id);
-        }
-        moved
     }
 
     /// What came before is worked before anything that comes later is answered.
