@@ -116,7 +116,7 @@ impl Transactions {
     ) -> Result<(), Failure> {
         let begun = Instant::now();
         if let Err(error) = self.producer.begin_transaction() {
-            return Err(self.judge(&error, begun, false));
+            return Err(self.judge(&error, begun));
         }
         let prepared = self
             .deliver(outputs, turn)
@@ -124,7 +124,7 @@ impl Transactions {
         if let Err(step) = prepared {
             return Err(match step {
                 Step::Given(fault) => self.abort(begun, fault, turn),
-                Step::Kafka(error) if self.must_stop(&error) => self.judge(&error, begun, false),
+                Step::Kafka(error) if self.must_stop(&error) => self.judge(&error, begun),
                 Step::Kafka(error) => {
                     tracing::warn!("a transaction is given up and its batch comes again: {error}");
                     self.abort(begun, None, turn)
@@ -203,7 +203,7 @@ impl Transactions {
                 Ok(()) => return Ok(()),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() => {}
                 Err(KafkaError::Flush(_)) => {}
-                Err(error) if self.must_stop(&error) => return Err(self.judge(&error, begun, true)),
+                Err(error) if self.must_stop(&error) => return Err(self.judge(&error, begun)),
                 Err(error) => {
                     // The broker may have committed before we gave up here: only it can tell.
                     tracing::warn!("whether a transaction was committed is not known: {error}");
@@ -222,7 +222,7 @@ impl Transactions {
                 Ok(()) => return fault.map_or(Failure::Aborted, Failure::Faulty),
                 Err(KafkaError::Transaction(error)) if error.is_retriable() => {}
                 Err(KafkaError::Flush(_)) => {}
-                Err(error) if self.must_stop(&error) => return self.judge(&error, begun, false),
+                Err(error) if self.must_stop(&error) => return self.judge(&error, begun),
                 // The next producer of this id ends the transaction; a fault shows itself again in the next try.
                 Err(_) => return Failure::Unknown,
             }
@@ -245,22 +245,21 @@ impl Transactions {
     /// The broker raises the epoch when a transaction has lasted longer than its timeout, with the same code as when
     /// another process took our id. The age of the transaction tells the two apart: within the timeout it was not the
     /// broker. After it, another producer is opened; should there be another process of our id after all, that one
-    /// is fenced by this and ends.
-    fn judge(&self, error: &KafkaError, begun: Instant, commit_tried: bool) -> Failure {
+    /// is fenced by this and ends. Whatever else is fatal to a producer (a broker that came back from a crash may not
+    /// know its transaction) is over with the next one.
+    fn judge(&self, error: &KafkaError, begun: Instant) -> Failure {
         let fatal = self.producer.client().fatal_error().map(|(code, _)| code);
         let code = fatal.or_else(|| error.rdkafka_error_code());
         let fenced = code.is_some_and(is_fence);
         tracing::warn!(
             fenced,
-            commit_tried,
             "the transactional producer {} cannot go on: {error}",
             self.instance
         );
-        match (fenced, begun.elapsed() >= self.timeout) {
-            (true, false) => Failure::Stop(LogError::Fenced(self.instance.clone())),
-            (true, true) => Failure::Unknown,
-            (false, _) if commit_tried => Failure::Unknown,
-            (false, _) => Failure::Stop(LogError::Fatal(error.to_string())),
+        if fenced && begun.elapsed() < self.timeout {
+            Failure::Stop(LogError::Fenced(self.instance.clone()))
+        } else {
+            Failure::Unknown
         }
     }
 }
