@@ -120,10 +120,10 @@ fn works(service: &str) -> &'static str {
 /// As much load as keeps every service busy without a backlog that takes minutes, and no more in a long run than can be
 /// checked one by one.
 fn pause(backend: Backend, kills: u64) -> Duration {
-    let long = if kills > 200 { 6 } else { 1 };
+    let long = if kills > 200 { 4 } else { 1 };
     match backend {
         Backend::Embedded => Duration::from_millis(5) * long,
-        Backend::Kafka => Duration::from_millis(50) * long,
+        Backend::Kafka => Duration::from_millis(150) * long,
     }
 }
 
