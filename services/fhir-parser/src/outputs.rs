@@ -298,31 +298,18 @@ impl<'a> Outputs<'a> {
     ) -> Result<(), WireError> {
         let raw = &message.raw;
         let key = raw.gateway.clone().unwrap_or_else(|| raw.receipt_id.clone());
+        let items = letters.iter().map(|l| LetterItem {
+            item_index: Some(l.writer.position.item).filter(|item| *item >= 0),
+            stage: l.stage.clone(),
+            reason: l.reason.clone(),
+            field: l.field.clone(),
+        });
+        let first_try = letters.iter().map(|l| l.first_try.micros()).min();
+        let version = self.rules.mapping.version().to_owned();
         let record = LetterRecord {
-            receipt_id: raw.receipt_id.clone(),
-            request_id: raw.request_id.clone(),
-            received_at: raw.received_at,
-            source: raw.source.clone(),
-            content_type: raw.content_type.clone(),
-            gateway: raw.gateway.clone(),
-            migration_run: raw.migration_run.clone(),
-            body: raw.body.clone(),
-            items: letters
-                .iter()
-                .map(|l| LetterItem {
-                    item_index: Some(l.writer.position.item).filter(|item| *item >= 0),
-                    stage: l.stage.clone(),
-                    reason: l.reason.clone(),
-                    field: l.field.clone(),
-                })
-                .collect(),
-            mapping_version: self.rules.mapping.version().to_owned(),
-            first_try: letters
-                .iter()
-                .map(|l| l.first_try.micros())
-                .min()
-                .unwrap_or_default(),
+            first_try: first_try.unwrap_or_default(),
             last_try: message.recorded.micros(),
+            ..LetterRecord::of(raw.clone(), items.collect(), version)
         };
         let wire = &self.rules.wire;
         self.sheaf

@@ -17,25 +17,13 @@ impl Letters {
     /// The letter of a raw record. It was never in the log, so that the receipt time stands for its first and last try.
     pub(crate) fn of(&self, record: &NewRecord) -> Result<NewRecord, WireError> {
         let raw: RawRecord = self.wire.decode(Subject::Raw, &record.value)?;
-        let letter = LetterRecord {
-            receipt_id: raw.receipt_id,
-            request_id: raw.request_id,
-            received_at: raw.received_at,
-            source: raw.source,
-            content_type: raw.content_type,
-            gateway: raw.gateway,
-            migration_run: raw.migration_run,
-            body: raw.body,
-            items: vec![LetterItem {
-                item_index: None,
-                stage: Stage::Spool.label().to_owned(),
-                reason: DeadReason::RefusedByTheLog.label().to_owned(),
-                field: None,
-            }],
-            mapping_version: self.mapping_version.clone(),
-            first_try: raw.received_at,
-            last_try: raw.received_at,
+        let refused = LetterItem {
+            item_index: None,
+            stage: Stage::Spool.label().to_owned(),
+            reason: DeadReason::RefusedByTheLog.label().to_owned(),
+            field: None,
         };
+        let letter = LetterRecord::of(raw, vec![refused], self.mapping_version.clone());
         Ok(NewRecord {
             topic: self.topic.clone(),
             key: record.key.clone(),

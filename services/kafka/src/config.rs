@@ -59,13 +59,13 @@ impl std::fmt::Debug for KafkaConfig {
 #[non_exhaustive]
 pub enum ConfigError {
     /// No `name=value`. It is not quoted: it may be a password.
-    #[error("KAFKA_PROPERTIES: it does not start with name=value; separate several with commas")]
+    #[error("it does not start with name=value; separate several with commas")]
     NotAPair,
     /// A property that guarantees rest on.
-    #[error("KAFKA_PROPERTIES: `{0}` is fixed: acknowledged records would not be safe with another value")]
+    #[error("`{0}` is fixed: acknowledged records would not be safe with another value")]
     Fixed(String),
     /// librdkafka does not take it.
-    #[error("KAFKA_PROPERTIES: `{name}`: {reason}")]
+    #[error("`{name}`: {reason}")]
     Rejected {
         /// The property.
         name: String,

@@ -32,24 +32,11 @@ pub fn raw(record: &LogRecord) -> RawRecord {
 /// The dead letter of a value that a step can never work.
 #[must_use]
 pub fn letter(record: &LogRecord, stage: Stage, reason: DeadReason) -> LetterRecord {
-    let raw = raw(record);
-    LetterRecord {
-        receipt_id: raw.receipt_id,
-        request_id: raw.request_id,
-        received_at: raw.received_at,
-        source: raw.source,
-        content_type: raw.content_type,
-        gateway: raw.gateway,
-        migration_run: raw.migration_run,
-        items: vec![LetterItem {
-            item_index: None,
-            stage: stage.label().to_owned(),
-            reason: reason.label().to_owned(),
-            field: None,
-        }],
-        mapping_version: NO_MAPPING.to_owned(),
-        first_try: raw.received_at,
-        last_try: raw.received_at,
-        body: raw.body,
-    }
+    let item = LetterItem {
+        item_index: None,
+        stage: stage.label().to_owned(),
+        reason: reason.label().to_owned(),
+        field: None,
+    };
+    LetterRecord::of(raw(record), vec![item], NO_MAPPING.to_owned())
 }

@@ -130,7 +130,7 @@ pub async fn open(settings: &Settings, how: Use, spool: bool) -> anyhow::Result<
     };
     let (log, log_place) = match (&settings.kafka_brokers, &embedded) {
         (Some(brokers), _) => (
-            AnyLog::Kafka(KafkaLog::new(kafka(settings, brokers))?),
+            AnyLog::Kafka(KafkaLog::new(kafka(settings, brokers)).context("KAFKA_PROPERTIES")?),
             format!("Kafka at {brokers}"),
         ),
         (None, Some(file)) => (

@@ -359,15 +359,26 @@ fn spawn_workers<S: Stage>(
 ) {
     for number in 0..settings.workers {
         let config = worker_config(settings, group, topics.clone(), number);
-        let run = worker::run(
-            ports.log.clone(),
-            config,
-            stage(),
-            stopping.clone(),
-            Arc::clone(pulse),
-        );
-        tasks.spawn(async move { run.await.map_err(Into::into) });
+        spawn_worker(tasks, ports, config, stage(), pulse, stopping);
     }
+}
+
+fn spawn_worker<S: Stage>(
+    tasks: &mut JoinSet<Ended>,
+    ports: &Ports,
+    config: WorkerConfig,
+    stage: S,
+    pulse: &Arc<Pulse>,
+    stopping: &watch::Receiver<bool>,
+) {
+    let run = worker::run(
+        ports.log.clone(),
+        config,
+        stage,
+        stopping.clone(),
+        Arc::clone(pulse),
+    );
+    tasks.spawn(async move { run.await.map_err(Into::into) });
 }
 
 /// How a worker works.
@@ -442,14 +453,7 @@ async fn parse(mut p: Parse) -> Ended {
         vec![p.ports.topics.dead.clone()],
         p.settings.workers,
     );
-    let letters = worker::run(
-        p.ports.log.clone(),
-        config,
-        parser(),
-        p.stopping.clone(),
-        Arc::clone(&p.pulse),
-    );
-    tasks.spawn(async move { letters.await.map_err(Into::into) });
+    spawn_worker(&mut tasks, &p.ports, config, parser(), &p.pulse, &p.stopping);
     tasks.spawn(report(
         p.ports.clone(),
         Arc::clone(&p.counters),

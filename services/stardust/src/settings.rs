@@ -435,7 +435,7 @@ fn properties(env: Lookup<'_>) -> Result<Vec<(String, String)>, SettingError> {
         Ok(pairs) => Ok(pairs),
         Err(e) => fail(
             name,
-            e.to_string().trim_start_matches("KAFKA_PROPERTIES: ").to_owned(),
+            e.to_string(),
             "name=value,name=value as librdkafka has them",
         ),
     }

@@ -84,6 +84,27 @@ pub struct LetterRecord {
     pub last_try: i64,
 }
 
+impl LetterRecord {
+    /// The letter of these items of a raw record. Both tries are at its receipt.
+    #[must_use]
+    pub fn of(raw: RawRecord, items: Vec<LetterItem>, mapping_version: String) -> Self {
+        Self {
+            receipt_id: raw.receipt_id,
+            request_id: raw.request_id,
+            received_at: raw.received_at,
+            source: raw.source,
+            content_type: raw.content_type,
+            gateway: raw.gateway,
+            migration_run: raw.migration_run,
+            body: raw.body,
+            items,
+            mapping_version,
+            first_try: raw.received_at,
+            last_try: raw.received_at,
+        }
+    }
+}
+
 /// An item of a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetterItem {

@@ -89,32 +89,24 @@ fn raws() -> Vec<RawRecord> {
 }
 
 fn letters() -> Vec<LetterRecord> {
+    let items = vec![
+        LetterItem {
+            item_index: Some(0),
+            stage: "limits".to_owned(),
+            reason: "value impossible".to_owned(),
+            field: Some("PR".to_owned()),
+        },
+        LetterItem {
+            item_index: None,
+            stage: "payload".to_owned(),
+            reason: "unreadable".to_owned(),
+            field: None,
+        },
+    ];
     let of = |raw: RawRecord| LetterRecord {
-        receipt_id: raw.receipt_id,
-        request_id: raw.request_id,
-        received_at: raw.received_at,
-        source: raw.source,
-        content_type: raw.content_type,
-        gateway: raw.gateway,
-        migration_run: raw.migration_run,
-        body: raw.body,
-        items: vec![
-            LetterItem {
-                item_index: Some(0),
-                stage: "limits".to_owned(),
-                reason: "value impossible".to_owned(),
-                field: Some("PR".to_owned()),
-            },
-            LetterItem {
-                item_index: None,
-                stage: "payload".to_owned(),
-                reason: "unreadable".to_owned(),
-                field: None,
-            },
-        ],
-        mapping_version: "m".to_owned(),
         first_try: 1,
         last_try: -1,
+        ..LetterRecord::of(raw, items.clone(), "m".to_owned())
     };
     raws().into_iter().take(4).map(of).collect()
 }

@@ -63,19 +63,7 @@ pub fn target() -> Target {
                     "a device whose address is none"
                 );
             }
-            let envelope = stardust_domain::reading::Envelope {
-                receipt: "r",
-                received_at: ward::RECEIVED,
-                source: stardust_domain::outcome::Source::Http,
-                items: None,
-                body: &message,
-            };
-            let judged = mapping.judge(&envelope, &registry);
-            hold!(
-                judged.readings.len() == 1,
-                "one item, and {} readings",
-                judged.readings.len()
-            );
+            ward::one_reading(&mapping, &registry, &message)?;
             Ok(true)
         }),
     }

@@ -2,8 +2,12 @@
 
 use serde_json::json;
 use stardust_domain::mapping::{Mapping, Settings};
+use stardust_domain::outcome::Source;
+use stardust_domain::reading::Envelope;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
+
+use super::hold;
 
 const GATEWAY: &str = "02:00:00:AA:00:01";
 pub const PATIENT: &str = "65a000000000000000000001";
@@ -117,4 +121,18 @@ pub fn messages() -> Vec<Vec<u8>> {
         ));
     }
     all.into_iter().map(String::into_bytes).collect()
+}
+
+/// A message of one item is one reading, whatever rules and registry say of it.
+pub fn one_reading(mapping: &Mapping, registry: &Registry, message: &[u8]) -> Result<(), String> {
+    let envelope = Envelope {
+        receipt: "r",
+        received_at: RECEIVED,
+        source: Source::Http,
+        items: None,
+        body: message,
+    };
+    let readings = mapping.judge(&envelope, registry).readings.len();
+    hold!(readings == 1, "one item, and {readings} readings");
+    Ok(())
 }

@@ -274,25 +274,14 @@ async fn a_single_quantity_of_a_reading_that_lives_is_not_replayed() {
 /// The letter of a message that the log refused, as the door writes it.
 fn from_the_door(bench: &Bench, offset: i64, body: &str) -> LogRecord {
     let raw = bench.raw(&bench.record(offset, &receipt(1), body));
-    let letter = LetterRecord {
-        receipt_id: raw.receipt_id,
-        request_id: raw.request_id,
-        received_at: raw.received_at,
-        source: raw.source,
-        content_type: raw.content_type,
-        gateway: raw.gateway,
-        migration_run: raw.migration_run,
-        body: raw.body,
-        items: vec![LetterItem {
-            item_index: None,
-            stage: "spool".to_owned(),
-            reason: "refused by the log".to_owned(),
-            field: None,
-        }],
-        mapping_version: bench.rules.mapping.version().to_owned(),
-        first_try: raw.received_at,
-        last_try: raw.received_at,
+    let refused = LetterItem {
+        item_index: None,
+        stage: "spool".to_owned(),
+        reason: "refused by the log".to_owned(),
+        field: None,
     };
+    let version = bench.rules.mapping.version().to_owned();
+    let letter = LetterRecord::of(raw, vec![refused], version);
     LogRecord {
         topic: bench.rules.topics.dead.clone(),
         value: Bytes::from(bench.rules.wire.encode(Subject::Dead, &letter).unwrap()),

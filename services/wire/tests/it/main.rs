@@ -31,25 +31,16 @@ fn bytes_travel_untouched() {
 #[test]
 fn a_letter_of_either_shelf_round_trips() {
     let wire = Wire::builtin().unwrap();
-    let raw = raw();
+    let item = LetterItem {
+        item_index: None,
+        stage: "payload".to_owned(),
+        reason: "unreadable".to_owned(),
+        field: None,
+    };
     let letter = LetterRecord {
-        receipt_id: raw.receipt_id,
-        request_id: raw.request_id,
-        received_at: raw.received_at,
-        source: raw.source,
-        content_type: raw.content_type,
-        gateway: raw.gateway,
-        migration_run: raw.migration_run,
-        body: raw.body,
-        items: vec![LetterItem {
-            item_index: None,
-            stage: "payload".to_owned(),
-            reason: "unreadable".to_owned(),
-            field: None,
-        }],
-        mapping_version: "0".repeat(64),
         first_try: 1,
         last_try: 2,
+        ..LetterRecord::of(raw(), vec![item], "0".repeat(64))
     };
     for subject in [Subject::Parked, Subject::Dead] {
         let value = wire.encode(subject, &letter).unwrap();
