@@ -19,6 +19,7 @@ mod log_ground;
 mod log_outage;
 mod offsets;
 mod records;
+mod replaying;
 mod runner;
 mod samples;
 mod store_audit;
@@ -74,6 +75,8 @@ pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
             offsets::a_group_can_be_set_back_and_forward_by_offset,
             offsets::an_offset_is_found_by_time,
             offsets::offsets_stay_while_the_group_has_members,
+            replaying::a_plan_says_what_a_replay_brings_and_the_replay_does_it,
+            replaying::a_plan_keeps_to_offsets_that_exist,
         ],
     )
     .await;
