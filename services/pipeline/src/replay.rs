@@ -147,12 +147,7 @@ const PAGE: Budget = Budget {
 ///
 /// # Errors
 /// As the log has them, and for a partition that there is not.
-pub async fn plan<L: Log>(
-    log: &L,
-    group: &str,
-    topic: &Topic,
-    target: &Target,
-) -> Result<Plan, ReplayError> {
+pub async fn plan<L: Log>(log: &L, group: &str, topic: &Topic, target: &Target) -> Result<Plan, ReplayError> {
     let bounds = log.bounds(topic).await?;
     if let Target::Offsets(asked) = target {
         let unknown = |p: i32| bounds.iter().all(|b| b.partition != p);
@@ -174,8 +169,7 @@ pub async fn plan<L: Log>(
             continue;
         };
         let to = asked.clamp(b.low, b.high);
-        let (records, oldest, newest) =
-            between(log, topic, b.partition, from.min(to), from.max(to)).await?;
+        let (records, oldest, newest) = between(log, topic, b.partition, from.min(to), from.max(to)).await?;
         moves.push(Move {
             partition: b.partition,
             committed,

@@ -174,7 +174,7 @@ pub async fn open(settings: &Settings, how: Use, spool: bool) -> anyhow::Result<
         groups: Groups {
             parser: settings.group.clone(),
             router: format!("{}legacy-router", settings.topic_prefix),
-            recorder: format!("{}audit-recorder", settings.topic_prefix),
+            recorder: settings.audit_group.clone(),
         },
         topics,
         place: format!("{log_place}; {store_place}"),

@@ -22,6 +22,7 @@ mod records;
 mod replaying;
 mod runner;
 mod samples;
+mod store_amend;
 mod store_audit;
 mod store_books;
 mod store_checkpoints;
@@ -36,6 +37,7 @@ pub use log_ground::{LogFixture, LogGround};
 pub use runner::Report;
 pub use store_ground::{StoreFixture, StoreGround};
 
+use crate::amend::Amend;
 use runner::{promises, run_all};
 
 /// Holds a log to every promise.
@@ -90,6 +92,24 @@ pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
         .await,
     );
     report
+}
+
+/// Holds a store that can be amended to what that promises.
+pub async fn amend_contract<F>(fixture: F) -> Report
+where
+    F: StoreFixture,
+    F::Store: Amend,
+{
+    let at_once = fixture.at_once();
+    run_all(
+        StoreGround::new(fixture),
+        at_once,
+        promises![
+            store_amend::an_amendment_changes_what_it_names_and_nothing_else,
+            store_amend::observations_come_in_the_order_of_the_log,
+        ],
+    )
+    .await
 }
 
 /// Holds a store to every promise.

@@ -48,13 +48,22 @@ pub(super) async fn a_plan_says_what_a_replay_brings_and_the_replay_does_it<F: L
     for m in &whole.moves {
         let is_empty = m.records == Count::Exactly(0);
         ensure_eq!(m.oldest.is_none(), is_empty, "a time for records alone: {m:?}");
-        let in_time = |at: Option<i64>| at.is_none_or(|at| (start - 10_000..=now_ms() + 10_000).contains(&at));
-        ensure_eq!(in_time(m.oldest) && in_time(m.newest), true, "{m:?} since {start}");
+        let in_time =
+            |at: Option<i64>| at.is_none_or(|at| (start - 10_000..=now_ms() + 10_000).contains(&at));
+        ensure_eq!(
+            in_time(m.oldest) && in_time(m.newest),
+            true,
+            "{m:?} since {start}"
+        );
     }
     apply(&log, &whole).await?;
     ensure_eq!(log.lag(&group, &from).await?, 30, "as the plan said");
     let again = plan(&log, &group, &from, &Target::Earliest).await?;
-    ensure_eq!(again.records(true), Count::Exactly(0), "there is nothing left to do");
+    ensure_eq!(
+        again.records(true),
+        Count::Exactly(0),
+        "there is nothing left to do"
+    );
     ensure_eq!(
         again.moves.iter().all(|m| m.committed == Some(m.to)),
         true,
@@ -79,12 +88,23 @@ pub(super) async fn a_plan_keeps_to_offsets_that_exist<F: LogFixture>(ground: Lo
     let asked = Target::Offsets(vec![(0, end + 500)]);
     let beyond = plan(&log, &group, &topic, &asked).await?;
     ensure_eq!(tos(&beyond), [(0, end)], "the end, and the other partition stays");
-    ensure_eq!(beyond.moves[0].clamped, Some(Clamped::High(end + 500)), "and it says so");
+    ensure_eq!(
+        beyond.moves[0].clamped,
+        Some(Clamped::High(end + 500)),
+        "and it says so"
+    );
     let before = plan(&log, &group, &topic, &Target::Offsets(vec![(1, -3)])).await?;
     ensure_eq!(before.moves[0].clamped, Some(Clamped::Low(-3)), "{before:?}");
     let unknown = plan(&log, &group, &topic, &Target::Offsets(vec![(7, 0)])).await;
     ensure_eq!(
-        matches!(unknown, Err(ReplayError::NoPartition { partition: 7, last: 1, .. })),
+        matches!(
+            unknown,
+            Err(ReplayError::NoPartition {
+                partition: 7,
+                last: 1,
+                ..
+            })
+        ),
         true,
         "{unknown:?}"
     );
@@ -105,11 +125,11 @@ pub(super) async fn a_plan_keeps_to_offsets_that_exist<F: LogFixture>(ground: Lo
 
     apply(&log, &plan(&log, &group, &topic, &Target::Latest).await?).await?;
     let back = plan(&log, &group, &topic, &Target::Shift(-3)).await?;
-    ensure_eq!(back.records(true), Count::Exactly(6), "three of each partition: {back:?}");
     ensure_eq!(
-        log.lag(&group, &topic).await?,
-        0,
-        "a plan alone changes nothing"
+        back.records(true),
+        Count::Exactly(6),
+        "three of each partition: {back:?}"
     );
+    ensure_eq!(log.lag(&group, &topic).await?, 0, "a plan alone changes nothing");
     Ok(())
 }

@@ -59,7 +59,9 @@ impl To {
         match (&self.to_offset, self.to_datetime, self.shift_by) {
             (Some(Offsets(offsets)), ..) => Target::Offsets(offsets.clone()),
             // The log knows milliseconds: nothing older than what was asked for.
-            (_, Some(at), _) => Target::Time(at.micros().div_euclid(1_000) + i64::from(at.micros() % 1_000 != 0)),
+            (_, Some(at), _) => {
+                Target::Time(at.micros().div_euclid(1_000) + i64::from(at.micros() % 1_000 != 0))
+            }
             (.., Some(by)) => Target::Shift(by),
             _ if self.to_latest => Target::Latest,
             _ => Target::Earliest,
@@ -96,7 +98,10 @@ fn topic_of(ports: &Ports, group: &str, named: Option<&str>) -> Result<Topic, Us
         (&groups.router, &topics.legacy),
         (&groups.recorder, &topics.audit),
     ];
-    let reads = ours.iter().find(|(name, _)| *name == group).map(|(_, topic)| *topic);
+    let reads = ours
+        .iter()
+        .find(|(name, _)| *name == group)
+        .map(|(_, topic)| *topic);
     match (reads, named) {
         (Some(topic), Some(named)) if topic.as_str() != named => Err(Usage(format!(
             "the group {group} reads {topic}, not {named}: an offset there would be without effect"
@@ -188,7 +193,9 @@ fn say(plan: &Plan, dry_run: bool) {
         "partition", "from", "to", "records", "oldest", "newest"
     );
     for m in &plan.moves {
-        let from = m.committed.map_or_else(|| "-".to_owned(), |next| next.to_string());
+        let from = m
+            .committed
+            .map_or_else(|| "-".to_owned(), |next| next.to_string());
         println!(
             "{:>9}{from:>12}{:>12}{:>10}  {:<26}{}",
             m.partition,
@@ -274,7 +281,17 @@ mod tests {
     fn offsets_are_read_and_what_is_none_is_refused() {
         assert_eq!(offsets("0=12,3=4"), Ok(Offsets(vec![(0, 12), (3, 4)])));
         assert_eq!(offsets(" 1 = -5 "), Ok(Offsets(vec![(1, -5)])));
-        for wrong in ["", "1", "1=", "=1", "a=1", "-1=1", "1=1,", "1=1,1=2", "1=99999999999999999999"] {
+        for wrong in [
+            "",
+            "1",
+            "1=",
+            "=1",
+            "a=1",
+            "-1=1",
+            "1=1,",
+            "1=1,1=2",
+            "1=99999999999999999999",
+        ] {
             assert!(offsets(wrong).is_err(), "{wrong}");
         }
     }
