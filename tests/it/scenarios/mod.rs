@@ -20,6 +20,7 @@ mod operations;
 mod outages;
 mod parked;
 mod reconciling;
+mod remapping;
 mod replaying;
 mod restarts;
 mod stock_tools;
@@ -124,6 +125,14 @@ const BOTH: &[(&str, Scenario)] = &[
     (
         "reconciling::a_trace_shows_each_step",
         reconciling::a_trace_shows_each_step,
+    ),
+    (
+        "remapping::what_changes_is_amended_once_whatever_dies",
+        remapping::what_changes_is_amended_once_whatever_dies,
+    ),
+    (
+        "remapping::a_dry_run_says_what_the_run_does",
+        remapping::a_dry_run_says_what_the_run_does,
     ),
     (
         "replaying::a_full_replay_changes_nothing_that_is_stored",

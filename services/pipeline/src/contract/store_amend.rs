@@ -81,7 +81,11 @@ where
         resource: format!(r#"{{"resourceType":"Observation","id":"{}"}}"#, whole.id),
         ..amendment(&whole)
     };
-    ensure_eq!(store.amend(&[plain.clone()]).await?, 1, "it was of m2");
+    ensure_eq!(
+        store.amend(std::slice::from_ref(&plain)).await?,
+        1,
+        "it was of m2"
+    );
     let stored = store.observations_at(&topic, 3, 1, 1).await?;
     ensure_eq!(stored[0].resource, plain.resource, "the newest content");
     Ok(())
