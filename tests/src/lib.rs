@@ -15,6 +15,7 @@ pub mod mongo;
 pub mod process;
 pub mod registry;
 pub mod servers;
+pub mod snapshot;
 pub mod stack;
 pub mod topics;
 pub mod trail;

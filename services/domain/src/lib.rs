@@ -17,5 +17,6 @@ mod message;
 pub mod outcome;
 pub mod reading;
 pub mod registry;
+pub mod remap;
 mod text;
 pub mod time;

@@ -5,6 +5,7 @@
 //! collection, no document.
 #![warn(missing_docs)]
 
+mod amend;
 mod audit;
 mod books;
 mod checkpoints;

@@ -4,6 +4,7 @@
 //! generic over them. Nothing here knows Kafka, MongoDB or SQLite.
 #![warn(missing_docs)]
 
+pub mod amend;
 pub mod backoff;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -13,6 +14,7 @@ pub mod partition;
 pub mod pulse;
 pub mod registry_feed;
 pub mod relay;
+pub mod replay;
 pub mod settled;
 pub mod spool;
 pub mod store;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod amending;
 mod backend;
 mod commands;
 mod demo;
@@ -94,6 +95,12 @@ enum Command {
         after_help = "Example: stardust parked list --reason 'device unknown'"
     )]
     Parked(commands::parked::ParkedCommand),
+    /// Reads a topic again, or leaves a part of it out: sets the offsets of a group that has no members.
+    #[command(after_help = "Example: stardust replay --group fhir_processing_queue --to-earliest --dry-run")]
+    Replay(commands::replay::ReplayArgs),
+    /// Maps what is stored once more, by another device catalogue, and amends what changes.
+    #[command(after_help = "Example: stardust remap --mapping catalogue.json --kind glucose --dry-run")]
+    Remap(commands::remap::RemapArgs),
     /// The topics: create what is missing, or describe what there is.
     #[command(subcommand, after_help = "Example: stardust topics create")]
     Topics(commands::topics::TopicsCommand),
@@ -242,6 +249,8 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
         Command::DeadLetters(args) => commands::dead_letters::run(&settings, args).await,
         Command::Trace(args) => commands::trace::run(&settings, &args).await,
         Command::Parked(args) => commands::parked::run(&settings, args).await,
+        Command::Remap(args) => commands::remap::run(&settings, args).await,
+        Command::Replay(args) => commands::replay::run(&settings, &args).await,
         Command::Topics(args) => commands::topics::run(&settings, args).await,
         Command::Audit(args) => commands::audit::run(&settings, args).await,
         Command::Map(_) | Command::Config => Ok(ExitCode::SUCCESS),

@@ -20,6 +20,8 @@ mod operations;
 mod outages;
 mod parked;
 mod reconciling;
+mod remapping;
+mod replaying;
 mod restarts;
 mod stock_tools;
 mod synchronous;
@@ -125,6 +127,26 @@ const BOTH: &[(&str, Scenario)] = &[
         reconciling::a_trace_shows_each_step,
     ),
     (
+        "remapping::what_changes_is_amended_once_whatever_dies",
+        remapping::what_changes_is_amended_once_whatever_dies,
+    ),
+    (
+        "remapping::a_dry_run_says_what_the_run_does",
+        remapping::a_dry_run_says_what_the_run_does,
+    ),
+    (
+        "replaying::a_full_replay_changes_nothing_that_is_stored",
+        replaying::a_full_replay_changes_nothing_that_is_stored,
+    ),
+    (
+        "replaying::old_messages_keep_their_times_even_if_they_wait",
+        replaying::old_messages_keep_their_times_even_if_they_wait,
+    ),
+    (
+        "replaying::a_plan_tells_what_cannot_be_done",
+        replaying::a_plan_tells_what_cannot_be_done,
+    ),
+    (
         "restarts::a_restart_in_the_middle_loses_nothing",
         restarts::a_restart_in_the_middle_loses_nothing,
     ),
@@ -223,6 +245,14 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "stock_tools::read_and_decode_the_output_topics",
         stock_tools::read_and_decode_the_output_topics,
+    ),
+    (
+        "replaying::a_second_group_fills_another_database",
+        replaying::a_second_group_fills_another_database,
+    ),
+    (
+        "replaying::kafka_s_own_tool_sets_the_same_offsets",
+        replaying::kafka_s_own_tool_sets_the_same_offsets,
     ),
     (
         "synchronous::no_broker_is_needed",

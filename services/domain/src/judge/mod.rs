@@ -7,6 +7,7 @@
 //! Everything before the registry is the same at the door (`admit`) and in the parser (`judge`): the ids that the
 //! door answers with are the ids that get stored.
 
+mod again;
 mod clock;
 mod item;
 mod legacy;
@@ -14,6 +15,7 @@ mod plan;
 pub(crate) mod quantities;
 mod reading;
 
+pub(crate) use self::again::NotEnough;
 pub(crate) use self::reading::dead;
 
 use crate::catalogue::Catalogue;

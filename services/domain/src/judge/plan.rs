@@ -122,7 +122,12 @@ impl<'m> Rules<'m> {
         }
     }
 
-    fn items<'a>(self, readings: Readings<'a>, received_at: Timestamp, source: Source) -> Content<'a, 'm> {
+    pub(crate) fn items<'a>(
+        self,
+        readings: Readings<'a>,
+        received_at: Timestamp,
+        source: Source,
+    ) -> Content<'a, 'm> {
         let attribute = readings.attribute.text();
         let Some(model) = attribute
             .as_deref()

@@ -11,6 +11,7 @@ use crate::ids::{Mac, PatientId};
 use crate::outcome::ParkReason;
 use crate::reading::{DeadQuantity, Death, Observation, Reading, Verdict};
 use crate::registry::{Gateway, Registry};
+use crate::remap::{OTHER_KIND, TWIN, UNREGISTERED};
 use crate::text::quoted;
 use crate::time::Timestamp;
 
@@ -118,17 +119,17 @@ fn owner(
         Ok(owner) => {
             let mut notes = Vec::new();
             if owner.other_kind {
-                notes.push("The device is registered as another kind of device.".to_owned());
+                notes.push(OTHER_KIND.to_owned());
             }
             if gateway == Gateway::Unknown {
-                notes.push("The gateway is not registered.".to_owned());
+                notes.push(UNREGISTERED.to_owned());
             }
             (Ok(owner.patient), notes)
         }
     }
 }
 
-fn observations(
+pub(crate) fn observations(
     rules: Rules<'_>,
     facts: &MessageFacts,
     planned: &Planned<'_>,
@@ -229,9 +230,7 @@ fn observation(
         notes.extend(repeated(sent).map(|sent| format!("Marker as sent: {sent}")));
     }
     if observation.twin {
-        notes.push(
-            "The same message carries another value of this kind for the same device and second.".to_owned(),
-        );
+        notes.push(TWIN.to_owned());
     }
     notes.extend_from_slice(shared_notes);
     let status = if preliminary { "preliminary" } else { "final" };

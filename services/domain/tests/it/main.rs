@@ -10,5 +10,6 @@ mod fixture;
 mod items;
 mod legacy;
 mod owners;
+mod remapping;
 mod samples;
 mod values;

@@ -19,8 +19,10 @@ mod log_ground;
 mod log_outage;
 mod offsets;
 mod records;
+mod replaying;
 mod runner;
 mod samples;
+mod store_amend;
 mod store_audit;
 mod store_books;
 mod store_checkpoints;
@@ -35,6 +37,7 @@ pub use log_ground::{LogFixture, LogGround};
 pub use runner::Report;
 pub use store_ground::{StoreFixture, StoreGround};
 
+use crate::amend::Amend;
 use runner::{promises, run_all};
 
 /// Holds a log to every promise.
@@ -74,6 +77,8 @@ pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
             offsets::a_group_can_be_set_back_and_forward_by_offset,
             offsets::an_offset_is_found_by_time,
             offsets::offsets_stay_while_the_group_has_members,
+            replaying::a_plan_says_what_a_replay_brings_and_the_replay_does_it,
+            replaying::a_plan_keeps_to_offsets_that_exist,
         ],
     )
     .await;
@@ -87,6 +92,24 @@ pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
         .await,
     );
     report
+}
+
+/// Holds a store that can be amended to what that promises.
+pub async fn amend_contract<F>(fixture: F) -> Report
+where
+    F: StoreFixture,
+    F::Store: Amend,
+{
+    let at_once = fixture.at_once();
+    run_all(
+        StoreGround::new(fixture),
+        at_once,
+        promises![
+            store_amend::an_amendment_changes_what_it_names_and_nothing_else,
+            store_amend::observations_come_in_the_order_of_the_log,
+        ],
+    )
+    .await
 }
 
 /// Holds a store to every promise.
