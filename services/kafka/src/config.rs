@@ -184,9 +184,9 @@ impl KafkaConfig {
     fn with_properties(&self, mut config: ClientConfig, worker: Option<usize>) -> ClientConfig {
         for (name, value) in &self.properties {
             match (name.as_str(), worker) {
-                // Static membership is by member, and for members only.
+                // Static membership is by member, and for members only. One value serves every process.
                 ("group.instance.id", Some(worker)) => {
-                    config.set(name, format!("{value}-{worker}"));
+                    config.set(name, format!("{value}-{}-{worker}", self.instance));
                 }
                 ("group.instance.id", None) => {}
                 _ => {
@@ -249,7 +249,9 @@ impl KafkaConfig {
             .set("partition.assignment.strategy", "cooperative-sticky")
             // Heartbeats come from librdkafka's own thread, so that this is only about dead processes.
             .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "2000")
+            // With a heartbeat a member hears that the group changes: a partition that moves between two that stay waits
+            // for two of them.
+            .set("heartbeat.interval.ms", "500")
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.max.bytes", "8388608")
@@ -352,7 +354,7 @@ mod tests {
         ] {
             client.create_native_config().unwrap();
         }
-        assert_eq!(config.member("g", 2).get("group.instance.id"), Some("ward-2"));
+        assert_eq!(config.member("g", 2).get("group.instance.id"), Some("ward-here-2"));
         assert_eq!(config.reader().get("group.instance.id"), None);
         assert_eq!(
             config.transactional("g", 1).get("transactional.id"),
