@@ -250,8 +250,8 @@ impl KafkaConfig {
             // Heartbeats come from librdkafka's own thread, so that this is only about dead processes.
             .set("session.timeout.ms", "10000")
             // With a heartbeat a member hears that the group changes: a partition that moves between two that stay waits
-            // for two of them.
-            .set("heartbeat.interval.ms", "500")
+            // for two of them. librdkafka looks every 500 ms whether one is due; of that interval it would miss some.
+            .set("heartbeat.interval.ms", "400")
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.max.bytes", "8388608")
@@ -354,7 +354,10 @@ mod tests {
         ] {
             client.create_native_config().unwrap();
         }
-        assert_eq!(config.member("g", 2).get("group.instance.id"), Some("ward-here-2"));
+        assert_eq!(
+            config.member("g", 2).get("group.instance.id"),
+            Some("ward-here-2")
+        );
         assert_eq!(config.reader().get("group.instance.id"), None);
         assert_eq!(
             config.transactional("g", 1).get("transactional.id"),
