@@ -205,7 +205,10 @@ async fn unit<M: Member, S: Stage>(
         biased;
         committed = member.commit(outputs) => committed,
         // The log is away. Whether the batch was committed shows at the next start, wherever that is.
-        () = over => return Ok(Unit::Later),
+        () = over => {
+            give_up(group);
+            return Ok(Unit::Later);
+        }
     };
     match committed {
         Ok(Commit::Done) => Ok(Unit::Committed),
@@ -220,6 +223,13 @@ async fn unit<M: Member, S: Stage>(
         }
         Err(e) => Err(log_error(e)),
     }
+}
+
+fn give_up(group: &str) {
+    tracing::warn!(
+        group,
+        "stopping: the batch at hand takes too long; it comes again"
+    );
 }
 
 /// Works a batch until it succeeds; none where the service is told to stop while the store is away.
@@ -237,7 +247,10 @@ async fn work<S: Stage>(
             // What is done is done, even where the time is over.
             biased;
             tried = stage.work(batch) => tried,
-            () = &mut over => return Ok(None),
+            () = &mut over => {
+                give_up(&config.group);
+                return Ok(None);
+            }
         };
         match tried {
             Ok(outputs) => return Ok(Some(outputs)),

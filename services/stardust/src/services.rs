@@ -67,7 +67,7 @@ impl Which {
 const HTTP_DRAIN: Duration = Duration::from_secs(2);
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 /// The batch at hand, or the door's records under way.
-const DRAIN: Duration = Duration::from_secs(4);
+const DRAIN: Duration = Duration::from_secs(5);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
 
