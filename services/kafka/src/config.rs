@@ -27,6 +27,9 @@ const FIXED: &[&str] = &[
     "auto.offset.reset",
 ];
 
+/// Makes the members of this process static.
+const STATIC: &str = "group.instance.id";
+
 /// How to reach the brokers, and as whom.
 #[derive(Clone)]
 pub struct KafkaConfig {
@@ -113,6 +116,12 @@ pub fn parse_properties(text: &str) -> Result<Vec<(String, String)>, ConfigError
     Ok(pairs)
 }
 
+/// With an instance of 200 characters and a worker's number it is a name that brokers take.
+fn is_static_name(value: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    (1..=40).contains(&value.len()) && value.bytes().all(fits)
+}
+
 fn is_property_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -141,6 +150,14 @@ impl KafkaConfig {
         for (name, value) in &self.properties {
             if FIXED.contains(&name.as_str()) {
                 return Err(ConfigError::Fixed(name.clone()));
+            }
+            // The broker would refuse another one, again and again, while the member waits.
+            if name == STATIC && !is_static_name(value) {
+                return Err(ConfigError::Rejected {
+                    name: name.clone(),
+                    reason: "letters, digits, `.`, `_` and `-`, at most 40; instance and worker are added"
+                        .to_owned(),
+                });
             }
             let mut alone = ClientConfig::new();
             alone.set(name, value);
@@ -185,10 +202,10 @@ impl KafkaConfig {
         for (name, value) in &self.properties {
             match (name.as_str(), worker) {
                 // Static membership is by member, and for members only. One value serves every process.
-                ("group.instance.id", Some(worker)) => {
+                (STATIC, Some(worker)) => {
                     config.set(name, format!("{value}-{}-{worker}", self.instance));
                 }
-                ("group.instance.id", None) => {}
+                (STATIC, None) => {}
                 _ => {
                     config.set(name, value);
                 }
@@ -330,6 +347,20 @@ mod tests {
         config.properties = vec![("lingr.ms".to_owned(), "1".to_owned())];
         let error = config.validate().unwrap_err();
         assert!(error.to_string().contains("lingr.ms"), "{error}");
+    }
+
+    #[test]
+    fn a_name_of_static_members_that_no_broker_takes_is_refused() {
+        let mut config = KafkaConfig::new("127.0.0.1:1", "here");
+        for (value, good) in [
+            ("ward-1.a_B", true),
+            ("", false),
+            ("a/b", false),
+            (&*"x".repeat(41), false),
+        ] {
+            config.properties = vec![("group.instance.id".to_owned(), value.to_owned())];
+            assert_eq!(config.validate().is_ok(), good, "{value}");
+        }
     }
 
     #[test]

@@ -62,11 +62,11 @@ impl Which {
     };
 }
 
-/// Of the ten seconds in which a process ends after a signal: requests under way, then what was taken (each of the two
-/// alone), then the last second of `main`.
+/// How long requests under way may take after a signal.
 const HTTP_DRAIN: Duration = Duration::from_secs(2);
-const STOP_WITHIN: Duration = Duration::from_secs(8);
-/// The batch at hand, or the door's records under way.
+/// How long all of it may take; `main` waits for one second more. Ten are promised.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
+/// How long the batch at hand may take, or the door's records under way.
 const DRAIN: Duration = Duration::from_secs(5);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
