@@ -191,7 +191,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         .map_err(|e| anyhow::anyhow!("the runtime cannot start: {e}"))?;
     let done = runtime.block_on(command(cli.command, settings));
     // What still blocks on a broker that is away must not hold the exit.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done
 }
 

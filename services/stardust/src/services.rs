@@ -23,7 +23,7 @@ use stardust_pipeline::worker::{self, Stage, WorkerConfig, stopped};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, sleep, timeout, timeout_at};
 
 use crate::fallback;
 use crate::keys;
@@ -62,7 +62,12 @@ impl Which {
     };
 }
 
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long requests under way may take after a signal.
+const HTTP_DRAIN: Duration = Duration::from_secs(2);
+/// How long all of it may take; `main` waits for one second more. Ten are promised.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
+/// How long the batch at hand may take, or the door's records under way.
+const DRAIN: Duration = Duration::from_secs(5);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -217,7 +222,7 @@ impl Process {
                 tokio::select! {
                     failed = running.failed() => return Err(anyhow!("the door: {failed}")),
                     () = stopped(&mut stop_lanes) => {}
-                    () = async { stopped(&mut stop).await; sleep(http_drain()).await } => {}
+                    () = async { stopped(&mut stop).await; sleep(HTTP_DRAIN).await } => {}
                 }
                 if !running.stop(DRAIN).await {
                     tracing::warn!(
@@ -272,9 +277,10 @@ impl Process {
     /// Drains and stops.
     pub async fn stop(mut self) -> Ended {
         tracing::info!("stopping: the door closes, what was taken is finished");
+        let end = Instant::now() + STOP_WITHIN;
         self.stop_door.send_replace(true);
         // Requests first: what they still publish is then worked or waits in the log.
-        let _ = timeout(http_drain(), async {
+        let _ = timeout(HTTP_DRAIN, async {
             // One of the two door tasks is the server; the other waits for the lanes.
             self.door.join_next().await
         })
@@ -289,15 +295,11 @@ impl Process {
                 result = std::mem::replace(&mut result, Ok(())).and(flat(ended));
             }
         };
-        if timeout(Duration::from_secs(10), all).await.is_err() {
+        if timeout_at(end.into(), all).await.is_err() {
             tracing::warn!("not everything had ended in time; what is open comes again after the next start");
         }
         result
     }
-}
-
-fn http_drain() -> Duration {
-    Duration::from_secs(2)
 }
 
 fn flat(ended: Result<Ended, tokio::task::JoinError>) -> Ended {

@@ -19,6 +19,7 @@ mod mixed;
 mod operations;
 mod outages;
 mod parked;
+mod rebalances;
 mod reconciling;
 mod remapping;
 mod replaying;
@@ -155,6 +156,10 @@ const BOTH: &[(&str, Scenario)] = &[
         restarts::a_crash_in_the_middle_loses_nothing,
     ),
     (
+        "rebalances::sigterm_under_load_ends_in_time",
+        rebalances::sigterm_under_load_ends_in_time,
+    ),
+    (
         "kills::acknowledged_means_exactly_once_under_kill_9",
         kills::acknowledged_means_exactly_once_under_kill_9,
     ),
@@ -241,6 +246,18 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "two_parsers::share_the_partitions_and_hand_over",
         two_parsers::share_the_partitions_and_hand_over,
+    ),
+    (
+        "rebalances::members_come_and_go_and_nobody_waits_long",
+        rebalances::members_come_and_go_and_nobody_waits_long,
+    ),
+    (
+        "rebalances::sigterm_ends_every_service_in_time_without_broker_and_database",
+        rebalances::sigterm_ends_every_service_in_time_without_broker_and_database,
+    ),
+    (
+        "rebalances::a_static_member_restarts_without_a_rebalance",
+        rebalances::a_static_member_restarts_without_a_rebalance,
     ),
     (
         "stock_tools::read_and_decode_the_output_topics",
