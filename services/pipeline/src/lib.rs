@@ -8,6 +8,7 @@ pub mod backoff;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod foreign;
+pub mod history;
 pub mod log;
 pub mod partition;
 pub mod pulse;
