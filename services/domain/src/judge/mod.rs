@@ -8,13 +8,11 @@
 //! door answers with are the ids that get stored.
 
 mod clock;
-mod item;
+pub(crate) mod item;
 mod legacy;
 mod plan;
 pub(crate) mod quantities;
-mod reading;
-
-pub(crate) use self::reading::dead;
+pub(crate) mod reading;
 
 use crate::catalogue::Catalogue;
 use crate::mapping::Settings;
