@@ -4,6 +4,7 @@ mod backend;
 mod commands;
 mod demo;
 mod fallback;
+mod history_source;
 mod keys;
 mod ports;
 mod retention;
@@ -96,7 +97,7 @@ enum Command {
     )]
     Parked(commands::parked::ParkedCommand),
     /// Documents of an existing database.
-    #[command(subcommand, after_help = "Example: stardust migrate list")]
+    #[command(subcommand, after_help = "Example: stardust migrate histories --from ./dump --dry-run")]
     Migrate(commands::migrate::MigrateCommand),
     /// The topics: create what is missing, or describe what there is.
     #[command(subcommand, after_help = "Example: stardust topics create")]

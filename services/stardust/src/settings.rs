@@ -56,6 +56,8 @@ pub struct Settings {
     pub workers: usize,
     /// `ENABLE_LEGACY_ROUTING`.
     pub legacy_routing: bool,
+    /// `MIGRATION_BATCH_SIZE`.
+    pub migration_batch: usize,
     /// `TIME_ZONE_OFFSET`.
     pub zone: Zone,
     /// `IDENTIFIER_BASE`.
@@ -270,6 +272,7 @@ impl Settings {
             batch_size: number(env, "FHIR_BATCH_SIZE", 500, 1, 10_000)?,
             workers: number(env, "FHIR_WORKER_THREADS", 4, 1, 64)?,
             legacy_routing: truth(env, "ENABLE_LEGACY_ROUTING", true)?,
+            migration_batch: number(env, "MIGRATION_BATCH_SIZE", 50, 1, 10_000)?,
             zone,
             identifier_base: identifier_base(env)?,
             mapping_file: set(env, "MAPPING_FILE").map(PathBuf::from),
@@ -332,6 +335,7 @@ impl Settings {
             ("FHIR_BATCH_SIZE", self.batch_size.to_string()),
             ("FHIR_WORKER_THREADS", self.workers.to_string()),
             ("ENABLE_LEGACY_ROUTING", self.legacy_routing.to_string()),
+            ("MIGRATION_BATCH_SIZE", self.migration_batch.to_string()),
             ("TIME_ZONE_OFFSET", self.zone.to_string()),
             ("IDENTIFIER_BASE", self.identifier_base.clone()),
             (
