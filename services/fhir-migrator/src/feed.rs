@@ -95,7 +95,9 @@ impl Feed {
                     }
                     // What is missing here would be skipped for good.
                     None if self.reached != *last => {
-                        return Err(MigrateError::Broken("documents were not worked to their end".to_owned()));
+                        return Err(MigrateError::Broken(
+                            "documents were not worked to their end".to_owned(),
+                        ));
                     }
                     None => self.open = None,
                 }

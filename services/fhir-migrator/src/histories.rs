@@ -152,7 +152,9 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
     ) -> Result<Outcome, MigrateError> {
         let progress = self.start().await?;
         let workshop = self.workshop(String::new(), (self.now)(), true);
-        let progress = self.flow::<S>(workshop, progress, None, None, seen, stopping).await?;
+        let progress = self
+            .flow::<S>(workshop, progress, None, None, seen, stopping)
+            .await?;
         Ok(Outcome {
             run: None,
             resumed: false,

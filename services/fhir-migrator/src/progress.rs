@@ -88,7 +88,10 @@ impl Progress {
             ("waiting", sum(&total.parked)),
         ];
         let kept = Kept {
-            counts: counts.into_iter().map(|(label, n)| (label.to_owned(), n)).collect(),
+            counts: counts
+                .into_iter()
+                .map(|(label, n)| (label.to_owned(), n))
+                .collect(),
             // Writing numbers and texts as JSON cannot fail.
             histories: serde_json::to_string(self).unwrap_or_default(),
         };

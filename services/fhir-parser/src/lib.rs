@@ -18,6 +18,7 @@ mod letters;
 mod outputs;
 mod release;
 mod replay;
+mod retract;
 mod settle;
 mod share;
 mod sheaf;

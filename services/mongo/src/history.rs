@@ -42,15 +42,19 @@ fn of_store(error: StoreError) -> SourceError {
 /// What an error of a read means. Of the rights that a store needs a source needs one.
 fn of_read(error: &Error, what: &str) -> SourceError {
     match &*error.kind {
-        ErrorKind::Command(failure) if matches!(failure.code, 13 | 18 | 8_000) => SourceError::Unusable(format!(
-            "MongoDB does not allow to read {what} ({} {}); the user needs the right `find` there",
-            failure.code, failure.code_name
-        )),
+        ErrorKind::Command(failure) if matches!(failure.code, 13 | 18 | 8_000) => {
+            SourceError::Unusable(format!(
+                "MongoDB does not allow to read {what} ({} {}); the user needs the right `find` there",
+                failure.code, failure.code_name
+            ))
+        }
         // The cursor was closed, for its age or with its server.
-        ErrorKind::Command(failure) if matches!(failure.code, 43 | 175 | 237) => SourceError::Unavailable(format!(
-            "the cursor on {what} is gone ({} {})",
-            failure.code, failure.code_name
-        )),
+        ErrorKind::Command(failure) if matches!(failure.code, 43 | 175 | 237) => {
+            SourceError::Unavailable(format!(
+                "the cursor on {what} is gone ({} {})",
+                failure.code, failure.code_name
+            ))
+        }
         _ => of_store(of_driver(error)),
     }
 }
@@ -81,13 +85,20 @@ impl MongoSource {
             .await
             .map_err(of_store)?
             .map_err(|_| unreadable())?;
-        options.app_name.get_or_insert_with(|| "stardust migrate".to_owned());
-        options.server_selection_timeout.get_or_insert(Duration::from_secs(5));
+        options
+            .app_name
+            .get_or_insert_with(|| "stardust migrate".to_owned());
+        options
+            .server_selection_timeout
+            .get_or_insert(Duration::from_secs(5));
         options
             .selection_criteria
             .get_or_insert(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         let hosts: Vec<String> = options.hosts.iter().map(ToString::to_string).collect();
-        let name = options.default_database.clone().unwrap_or_else(|| database.to_owned());
+        let name = options
+            .default_database
+            .clone()
+            .unwrap_or_else(|| database.to_owned());
         let client = Client::with_options(options).map_err(|_| unreadable())?;
         Ok(Self {
             place: format!("MongoDB at {} ({name})", hosts.join(",")),
@@ -182,7 +193,10 @@ fn behind(place: &str) -> Result<Document, SourceError> {
         Bson::Timestamp(_) => 9,
         _ => 10,
     };
-    let later: Vec<&str> = KINDS[kind + 1..].iter().flat_map(|kinds| kinds.iter().copied()).collect();
+    let later: Vec<&str> = KINDS[kind + 1..]
+        .iter()
+        .flat_map(|kinds| kinds.iter().copied())
+        .collect();
     let same = doc! {"_id": {"$gt": id}};
     Ok(if later.is_empty() {
         same

@@ -146,4 +146,11 @@ pub trait Retractions: Clone + Send + Sync + 'static {
 
     /// Removes every Observation that this run wrote; says how many there were.
     fn sweep(&self, run: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Removes every letter whose writer stands at one of these places (topic, partition, offset), and the kept raw
+    /// records of their receipts.
+    fn sweep_letters(
+        &self,
+        places: &[(String, i32, i64)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

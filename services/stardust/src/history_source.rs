@@ -46,7 +46,8 @@ pub async fn open(settings: &Settings, from: Option<&str>) -> Result<AnySource, 
         // Every user of a machine can see the arguments of a process.
         if from.contains('@') && std::env::args().any(|argument| argument.contains(from)) {
             return Err(Usage(
-                "a password must not be an argument: put the URI into the variable MIGRATE_FROM instead".to_owned(),
+                "a password must not be an argument: put the URI into the variable MIGRATE_FROM instead"
+                    .to_owned(),
             )
             .into());
         }

@@ -97,7 +97,10 @@ enum Command {
     )]
     Parked(commands::parked::ParkedCommand),
     /// Documents of an existing database.
-    #[command(subcommand, after_help = "Example: stardust migrate histories --from ./dump --dry-run")]
+    #[command(
+        subcommand,
+        after_help = "Example: stardust migrate histories --from ./dump --dry-run"
+    )]
     Migrate(commands::migrate::MigrateCommand),
     /// The topics: create what is missing, or describe what there is.
     #[command(subcommand, after_help = "Example: stardust topics create")]

@@ -29,7 +29,8 @@ impl Folder {
     /// # Errors
     /// Where it is no folder that can be read.
     pub fn open(folder: &Path, database: &str, decode: Decode) -> Result<Self, SourceError> {
-        let unusable = |path: &Path, e: std::io::Error| SourceError::Unusable(format!("{}: {e}", path.display()));
+        let unusable =
+            |path: &Path, e: std::io::Error| SourceError::Unusable(format!("{}: {e}", path.display()));
         let within = folder.join(database);
         let folder = if within.is_dir() { &within } else { folder };
         // The whole name, so that it is the same source from wherever the command is given.
@@ -45,7 +46,11 @@ impl Folder {
     /// The file of a collection.
     fn file(&self, collection: &str) -> Result<Option<PathBuf>, SourceError> {
         let named = |ending: &str| self.folder.join(format!("{collection}.{ending}"));
-        let found: Vec<PathBuf> = ENDINGS.into_iter().map(named).filter(|path| path.exists()).collect();
+        let found: Vec<PathBuf> = ENDINGS
+            .into_iter()
+            .map(named)
+            .filter(|path| path.exists())
+            .collect();
         let packed = ENDINGS
             .into_iter()
             .map(|ending| named(&format!("{ending}.gz")))

@@ -30,7 +30,11 @@ pub(super) fn form_of(path: &Path) -> Result<Form, SourceError> {
             return Ok(Form::Lines);
         };
         if byte == b'\n' {
-            return Ok(if braces.depth == 0 { Form::Lines } else { Form::Braces });
+            return Ok(if braces.depth == 0 {
+                Form::Lines
+            } else {
+                Form::Braces
+            });
         }
         braces.step(byte);
         tape.skip(1);

@@ -59,7 +59,11 @@ impl Documents for FileDocuments {
             }
             // What was given before it broke off is given first.
             if let Some(error) = &self.failed {
-                return if taken.is_empty() { Err(error.clone()) } else { Ok(taken) };
+                return if taken.is_empty() {
+                    Err(error.clone())
+                } else {
+                    Ok(taken)
+                };
             }
             match self.inbox.recv().await {
                 Some(Ok(documents)) => self.given = documents.into_iter(),

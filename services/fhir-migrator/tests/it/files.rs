@@ -19,7 +19,11 @@ fn folder_with(name: &str, content: &[u8]) -> (TempDir, Folder) {
     (folder, opened)
 }
 
-async fn read(folder: &Folder, after: Option<&str>, most: usize) -> (Vec<SourceDocument>, Option<SourceError>) {
+async fn read(
+    folder: &Folder,
+    after: Option<&str>,
+    most: usize,
+) -> (Vec<SourceDocument>, Option<SourceError>) {
     let mut documents = folder.open("c", after).await.unwrap();
     let mut all = Vec::new();
     loop {
@@ -65,7 +69,10 @@ async fn a_document_a_line_an_array_and_documents_over_several_lines_are_read() 
 
 #[tokio::test]
 async fn reading_goes_on_behind_any_place() {
-    for content in [format!("{ONE}\n{TWO}\n{ONE}\n"), format!("[{ONE}, {TWO},\n{ONE}]")] {
+    for content in [
+        format!("{ONE}\n{TWO}\n{ONE}\n"),
+        format!("[{ONE}, {TWO},\n{ONE}]"),
+    ] {
         let (_kept, folder) = folder_with("c.json", content.as_bytes());
         let (all, _) = read(&folder, None, 100).await;
         assert_eq!(all.len(), 3);
@@ -84,7 +91,10 @@ async fn what_is_no_document_harms_no_other() {
     let (_kept, folder) = folder_with("c.json", format!("{ONE}\nnonsense {{\n\"\\\n{TWO}\n").as_bytes());
     let (documents, error) = read(&folder, None, 100).await;
     assert_eq!(texts(&documents)[0], Some(ONE));
-    assert_eq!((documents.last().unwrap().text.as_deref(), error), (Some(TWO), None));
+    assert_eq!(
+        (documents.last().unwrap().text.as_deref(), error),
+        (Some(TWO), None)
+    );
     let (_kept, folder) = folder_with("c.json", format!("[{ONE}, 17, null, {TWO}]").as_bytes());
     let (documents, error) = read(&folder, None, 100).await;
     assert_eq!(texts(&documents), [Some(ONE), None, None, Some(TWO)]);
@@ -115,7 +125,10 @@ async fn a_dump_is_cut_by_the_lengths_of_its_documents() {
     let dump = [6, 0, 0, 0, 1, 0, 5, 0, 0, 0, 0xff, 7, 0, 0, 0, 1, 2, 0];
     let (_kept, folder) = folder_with("c.bson", &dump);
     let (documents, error) = read(&folder, None, 1).await;
-    assert_eq!((texts(&documents), error), (vec![Some("0100"), None, Some("010200")], None));
+    assert_eq!(
+        (texts(&documents), error),
+        (vec![Some("0100"), None, Some("010200")], None)
+    );
     let (rest, _) = read(&folder, Some(&documents[1].place), 1).await;
     assert_eq!(texts(&rest), [Some("010200")]);
     let (_kept, folder) = folder_with("c.bson", &[6, 0, 0, 0, 1, 0, 1, 0, 0, 0]);
@@ -133,7 +146,13 @@ async fn a_folder_has_one_file_for_a_collection() {
     let opened = |at: &Path| Folder::open(at, "AMY", decode);
     let source = opened(folder.path()).unwrap();
     let found = source.collections(&["a", "b", "c"]).await.unwrap();
-    assert_eq!(found.iter().map(|c| (c.name.as_str(), c.size)).collect::<Vec<_>>(), [("b", 3)]);
+    assert_eq!(
+        found
+            .iter()
+            .map(|c| (c.name.as_str(), c.size))
+            .collect::<Vec<_>>(),
+        [("b", 3)]
+    );
     let error = source.collections(&["d"]).await.unwrap_err().to_string();
     assert!(error.contains("gunzip"), "{error}");
     put("b.bson");

@@ -100,7 +100,11 @@ pub async fn run(settings: &Settings, args: &HistoriesArgs) -> Result<ExitCode, 
     if stopped && *stopping.borrow() && outcome.run.is_some() {
         eprintln!("stopped; the same command goes on from here");
     }
-    Ok(if stopped { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if stopped {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn busy(error: MigrateError) -> anyhow::Error {
@@ -125,11 +129,19 @@ fn print(outcome: &Outcome, as_json: bool) {
         None => println!("dry run: nothing was written"),
         Some(run) => {
             let resumed = if outcome.resumed { ", resumed" } else { "" };
-            println!("run {} {}{resumed} from {}", run.id, run.state.label(), letters::shown(&run.source));
+            println!(
+                "run {} {}{resumed} from {}",
+                run.id,
+                run.state.label(),
+                letters::shown(&run.source)
+            );
         }
     }
     print!("{}", report::text(&outcome.progress));
     if let Some(run) = run.filter(|run| run.state == RunState::Finished) {
-        println!("compare it with what is stored, once the parser is through: stardust migrate verify {}", run.id);
+        println!(
+            "compare it with what is stored, once the parser is through: stardust migrate verify {}",
+            run.id
+        );
     }
 }

@@ -34,8 +34,14 @@ pub fn show(mut seen: watch::Receiver<Progress>) -> JoinHandle<()> {
                 let left = (pace > 0.0).then(|| (size.saturating_sub(read)) as f64 / pace);
                 let line = line(read, size, entries, rate, left);
                 if terminal {
-                    let filled = usize::try_from(read.saturating_mul(BAR as u64) / size).unwrap_or(BAR).min(BAR);
-                    eprint!("\r\x1b[2K[{}{}] {line}", "█".repeat(filled), " ".repeat(BAR - filled));
+                    let filled = usize::try_from(read.saturating_mul(BAR as u64) / size)
+                        .unwrap_or(BAR)
+                        .min(BAR);
+                    eprint!(
+                        "\r\x1b[2K[{}{}] {line}",
+                        "█".repeat(filled),
+                        " ".repeat(BAR - filled)
+                    );
                     let _ = stderr().flush();
                 } else {
                     eprintln!("{line}");
