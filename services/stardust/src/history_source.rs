@@ -30,12 +30,13 @@ fn is_uri(from: &str) -> bool {
     from.starts_with("mongodb://") || from.starts_with("mongodb+srv://")
 }
 
-/// The source that `from` names, else the database of the settings.
+/// The source that `from` names, else `MIGRATE_FROM`, else the database of the settings.
 ///
 /// # Errors
 /// Where none is named, or it cannot be used.
 pub async fn open(settings: &Settings, from: Option<&str>) -> Result<AnySource, crate::Failure> {
-    let Some(from) = from.or(settings.mongodb_uri.as_deref()) else {
+    let named = from.or(settings.migrate_from.as_deref());
+    let Some(from) = named.or(settings.mongodb_uri.as_deref()) else {
         return Err(Usage(
             "no source: name a folder of files of mongodump or mongoexport, or a database, with --from, or set MONGODB_URI"
                 .to_owned(),

@@ -6,6 +6,7 @@ mod demo;
 mod fallback;
 mod history_source;
 mod keys;
+mod migrating;
 mod ports;
 mod retention;
 mod run_ports;
@@ -69,6 +70,10 @@ enum Command {
     /// Audit records into the store, chained by hash. Needs KAFKA_BROKERS and MONGODB_URI.
     #[command(after_help = "Example: stardust audit-recorder")]
     AuditRecorder,
+    /// History documents into the raw topic, once for each source where AUTO_START_MIGRATION=true. Needs KAFKA_BROKERS and
+    /// MONGODB_URI.
+    #[command(after_help = "Example: AUTO_START_MIGRATION=true stardust fhir-migrator")]
+    FhirMigrator,
     /// AVA4 messages from stdin, one a line, to what they become: no log, no store.
     #[command(after_help = "Example: stardust map --registry ./registry < messages.ndjson")]
     Map(commands::map::MapArgs),
@@ -122,6 +127,15 @@ enum Failure {
     Failed(anyhow::Error),
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(Usage(message)) => f.write_str(message),
+            Self::Failed(error) => write!(f, "{error:#}"),
+        }
+    }
+}
+
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
         match error.downcast::<SettingError>() {
@@ -147,13 +161,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
-        Err(Failure::Usage(Usage(message))) => {
-            eprintln!("error: {message}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(error)) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            match failure {
+                Failure::Usage(_) => ExitCode::from(2),
+                Failure::Failed(_) => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -239,6 +252,17 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
                 "audit-recorder",
                 Which {
                     recorder: true,
+                    ..Which::NONE
+                },
+            )
+            .await
+        }
+        Command::FhirMigrator => {
+            commands::serve::one(
+                &settings,
+                "fhir-migrator",
+                Which {
+                    migrator: true,
                     ..Which::NONE
                 },
             )

@@ -23,9 +23,9 @@ use crate::settings::Settings;
 /// What to migrate, and how.
 #[derive(Debug, clap::Args)]
 pub struct HistoriesArgs {
-    /// A folder of files of mongodump (.bson) or mongoexport (.json), or a MongoDB URI; else the database of MONGODB_URI
-    /// and MONGODB_MAIN_DB.
-    #[arg(long, env = "MIGRATE_FROM", hide_env_values = true, value_name = "URI|DIR")]
+    /// A folder of files of mongodump (.bson) or mongoexport (.json), or a MongoDB URI (MIGRATE_FROM, which also takes one
+    /// with a password); else the database of MONGODB_URI and MONGODB_MAIN_DB.
+    #[arg(long, value_name = "URI|DIR")]
     from: Option<String>,
     /// Only count what would be done.
     #[arg(long)]
