@@ -27,8 +27,13 @@ impl Chance {
         self.0.random_range(0..10_000) < in_ten_thousand
     }
 
+    /// A place in a list of so many.
+    pub fn index(&mut self, count: usize) -> usize {
+        self.0.random_range(0..count)
+    }
+
     /// One of these.
     pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
-        of[self.0.random_range(0..of.len())]
+        of[self.index(of.len())]
     }
 }

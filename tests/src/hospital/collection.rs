@@ -137,7 +137,7 @@ impl Collection {
             ],
             Self::Body => &[
                 (Repeated, 676),
-                (DateNull, 339),
+                (DateNull, 240),
                 (WeightTiny, 20),
                 (HeightMetres, 11),
                 (Nothing, 100),

@@ -1,5 +1,7 @@
 //! The documents of a collection: five shapes, one document at a time.
 
+use std::collections::HashSet;
+
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 
@@ -76,18 +78,19 @@ pub struct Documents<'h> {
 impl<'h> Documents<'h> {
     pub(super) fn new(hospital: &'h Hospital, collection: Collection) -> Self {
         let plan = hospital.plan;
-        let (wanted_oddities, wanted_spellings) = if plan.every_oddity {
-            let oddities = collection.oddities().iter().map(|(oddity, _)| *oddity);
-            (oddities.collect(), (0..SPELLINGS.len()).collect())
-        } else {
-            (Vec::new(), Vec::new())
-        };
-        let least = (wanted_oddities.len() + wanted_spellings.len()) as u64 * 2;
+        let (mut wanted_oddities, mut wanted_spellings) = (Vec::new(), Vec::new());
+        if plan.every_oddity {
+            wanted_oddities.extend(collection.oddities().iter().map(|(oddity, _)| *oddity));
+            // Documents of the first form alone are few in a small hospital.
+            if collection != Collection::Sleep {
+                wanted_spellings.extend(0..SPELLINGS.len());
+            }
+        }
         Self {
             hospital,
             collection,
             chance: Chance::new(plan.seed, 1 + collection as u64),
-            target: (plan.entries * collection.share() / 1_000).max(if plan.every_oddity { least } else { 1 }),
+            target: (plan.entries * collection.share() / 1_000).max(1),
             made: 0,
             of_shape: [0; 6],
             number: 0,
@@ -117,8 +120,31 @@ impl<'h> Documents<'h> {
         }
     }
 
-    /// The shape that is furthest behind its share.
+    /// Whether something is still to be made that has to occur.
+    fn wants(&self) -> bool {
+        let of_shape = |at: usize| self.has(SHAPES[at].0) && self.of_shape[at] == 0;
+        let shapes = self.hospital.plan.every_oddity && (0..SHAPES.len()).any(of_shape);
+        !self.wanted_oddities.is_empty() || !self.wanted_spellings.is_empty() || shapes
+    }
+
+    /// The shape that is furthest behind its share; before that, the one that something has to occur in.
     fn shape(&self) -> usize {
+        let of = |shape| SHAPES.iter().position(|(s, ..)| *s == shape);
+        let first = if self.has(Shape::A) { Shape::A } else { Shape::B };
+        let every = self.hospital.plan.every_oddity;
+        let unseen = (0..SHAPES.len()).find(|at| every && self.has(SHAPES[*at].0) && self.of_shape[*at] == 0);
+        let wanted = if !self.wanted_oddities.is_empty() {
+            of(first)
+        } else if unseen.is_some() {
+            unseen
+        } else if !self.wanted_spellings.is_empty() {
+            of(Shape::C)
+        } else {
+            None
+        };
+        if let Some(at) = wanted {
+            return at;
+        }
         let behind = |at: &usize| {
             let (_, _, share) = SHAPES[*at];
             i128::from(share) * i128::from(self.made + 1) - i128::from(self.of_shape[*at]) * 100
@@ -140,7 +166,10 @@ impl<'h> Documents<'h> {
             Shape::D => 1,
             Shape::E => 20,
         };
-        let most = most.min(self.target - self.made).max(1);
+        let most = most
+            .min(self.target.saturating_sub(self.made))
+            .max(if self.wants() { 4 } else { 1 });
+        let most = if shape == Shape::D { 1 } else { most };
         let size = self.chance.of(1..=i64::try_from(most).expect("a small number"));
         u64::try_from(size).expect("at least one")
     }
@@ -165,15 +194,14 @@ impl<'h> Documents<'h> {
             (Shape::A, Owner::Known) => true,
             (Shape::D, Owner::Known) => oddity.is_of_time(),
             (_, Owner::Unknown) => oddity == Oddity::NoObject && shape != Shape::D,
-            (_, Owner::Known) => {
-                oddity.is_of_time() || matches!(oddity, Oddity::NoObject | Oddity::Repeated)
-            }
+            (_, Owner::Known) => oddity.is_of_time() || matches!(oddity, Oddity::NoObject | Oddity::Repeated),
         };
         if first_form && owner == Owner::Known && !self.wanted_oddities.is_empty() {
             // One after the other, so that a repetition has something to repeat.
             return self.wanted_oddities.pop();
         }
-        let mut roll = self.chance.of(0..=9_999);
+        // The exports were of the first form: three in four entries here, so that the whole has as many of each.
+        let mut roll = self.chance.of(0..=7_299);
         for (oddity, often) in self.collection.oddities() {
             roll -= i64::from(*often);
             if roll < 0 {
@@ -234,8 +262,14 @@ impl<'h> Documents<'h> {
     fn device(&mut self) -> (String, bool) {
         let people = &self.hospital.people;
         match self.chance.of(0..=9) {
-            0..=6 => (self.chance.one(&people.device_macs).to_string(), true),
-            7 => (self.chance.one(&people.gateway_macs).to_string(), false),
+            0..=6 => (
+                people.device_macs[self.chance.index(people.device_macs.len())].clone(),
+                true,
+            ),
+            7 => (
+                people.gateway_macs[self.chance.index(people.gateway_macs.len())].clone(),
+                false,
+            ),
             _ => ("990000000000001".to_owned(), false),
         }
     }
@@ -276,6 +310,7 @@ impl<'h> Documents<'h> {
         let mut verdicts = Vec::new();
         let mut last_good: Option<Bson> = None;
         let mut entries = Vec::new();
+        let mut undated = HashSet::new();
         for day in 0..size {
             let mut when = self.second();
             if shape == Shape::A && self.is_by_month() {
@@ -297,6 +332,12 @@ impl<'h> Documents<'h> {
             {
                 fields.insert("device_id", device.as_str());
                 fields.insert("device_type", "AVA4");
+            }
+            // No two good entries share a second; of those without one, some are the same by chance.
+            if entry.at.is_none() && !undated.insert(format!("{:?}", entry.value)) {
+                data.push(entry.value);
+                verdicts.push(self.books.repeated());
+                continue;
             }
             // Of a shape with the device on top, the entry names none.
             let of_device = is_device && matches!(shape, Shape::B | Shape::B2);
@@ -421,7 +462,7 @@ impl Iterator for Documents<'_> {
         if let Some(again) = self.again.take() {
             return Some(again);
         }
-        if self.made >= self.target {
+        if self.made >= self.target && !self.wants() {
             // At least one of ours in every collection.
             return (self.books.own == 0).then(|| self.own());
         }

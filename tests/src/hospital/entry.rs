@@ -95,7 +95,9 @@ impl Entry {
         fields.time(collection, form, of_time, at);
         let mut fates = fields.fates;
         if of_time.is_some() {
-            fates.iter_mut().for_each(|fate| *fate = Fate::Dead("unknown time"));
+            fates
+                .iter_mut()
+                .for_each(|fate| *fate = Fate::Dead("unknown time"));
         }
         Self {
             value: Bson::Document(fields.document),
@@ -127,13 +129,7 @@ impl Fields<'_> {
         self.noted(field, value, kind, None);
     }
 
-    fn noted(
-        &mut self,
-        field: &str,
-        value: impl Into<Bson>,
-        kind: &'static str,
-        note: Option<&'static str>,
-    ) {
+    fn noted(&mut self, field: &str, value: impl Into<Bson>, kind: &'static str, note: Option<&'static str>) {
         self.document.insert(field, value);
         self.fates.push(Fate::Reading(kind, note));
     }
@@ -305,7 +301,7 @@ impl Fields<'_> {
             }
             return;
         }
-        let unknown = self.chance.often(1_437);
+        let unknown = self.chance.often(1_970);
         if oddity == Some(Oddity::HeightMetres) {
             let metres = tenths(self.chance.of(14..=19));
             self.dead("height", metres, IMPOSSIBLE);
@@ -400,8 +396,10 @@ impl Fields<'_> {
         self.reading("sleep_data", night, "sleep");
         let minutes = at.div_euclid(60);
         let clock = |m: i64| format!("{:02}{:02}", m.div_euclid(60).rem_euclid(24), m.rem_euclid(60));
-        self.document
-            .insert("sleep_time", format!("{}@{}", clock(minutes), clock(minutes + 480)));
+        self.document.insert(
+            "sleep_time",
+            format!("{}@{}", clock(minutes), clock(minutes + 480)),
+        );
         self.document.insert("sleep_num", int(self.chance.of(60..=110)));
     }
 
@@ -410,9 +408,9 @@ impl Fields<'_> {
         let field = match (form, collection) {
             (Form::Stamped, _) => "timestamp",
             (Form::Scanned, _) => "scan_time",
-            (Form::Imported, Collection::Pressure) => self
-                .chance
-                .one(&["blood_pressure_import_date", "bp_import_date"]),
+            (Form::Imported, Collection::Pressure) => {
+                self.chance.one(&["blood_pressure_import_date", "bp_import_date"])
+            }
             (Form::Imported, Collection::Sugar) => "blood_sugar_import_date",
             (Form::Imported, Collection::Saturation) => "spo2_import_date",
             (Form::Imported, Collection::Temperature) => "temprature_import_date",
@@ -461,11 +459,5 @@ impl Fields<'_> {
 /// `DD/MM/YYYY HH:MM:SS` in the zone of the deployment.
 fn thai(epoch: i64) -> String {
     let iso = ward::local(epoch);
-    format!(
-        "{}/{}/{} {}",
-        &iso[8..10],
-        &iso[5..7],
-        &iso[..4],
-        &iso[11..19]
-    )
+    format!("{}/{}/{} {}", &iso[8..10], &iso[5..7], &iso[..4], &iso[11..19])
 }

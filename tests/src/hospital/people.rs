@@ -11,7 +11,14 @@ use super::chance::Chance;
 
 const FIRST_NAMES: [&str; 8] = ["Ada", "Basil", "Cleo", "Dorian", "Edda", "Fabian", "สมใจ", "วิชัย"];
 const LAST_NAMES: [&str; 8] = [
-    "Aster", "Birch", "Cedar", "Dogwood", "Elder", "Fir", "ใบไม้", "ดอกไม้",
+    "Aster",
+    "Birch",
+    "Cedar",
+    "Dogwood",
+    "Elder",
+    "Fir",
+    "ใบไม้",
+    "ดอกไม้",
 ];
 /// Fields of `patients` and of `amy_devices` that name a sub-device of one kind.
 const KINDS: [(&str, &[&str]); 7] = [
@@ -249,7 +256,10 @@ impl Making<'_> {
             for (at, (patient_field, fields)) in KINDS.into_iter().enumerate() {
                 let field = self.chance.one(fields);
                 // Cuffs are everywhere, strip meters are few.
-                if !self.chance.often([9_000, 6_000, 5_000, 4_000, 5_000, 1_500, 1_500][at]) {
+                if !self
+                    .chance
+                    .often([9_000, 6_000, 5_000, 4_000, 5_000, 1_500, 1_500][at])
+                {
                     let none = self.no_address();
                     document.insert(field, none);
                     continue;
@@ -306,7 +316,13 @@ fn hospital(id: ObjectId, n: usize, at: DateTime) -> Document {
 }
 
 /// A patient; one in ten has all of the 269 fields, most of them empty.
-fn patient(making: &mut Making<'_>, id: ObjectId, n: usize, hospitals: &[ObjectId], at: DateTime) -> Document {
+fn patient(
+    making: &mut Making<'_>,
+    id: ObjectId,
+    n: usize,
+    hospitals: &[ObjectId],
+    at: DateTime,
+) -> Document {
     let gender: Bson = match n % 8 {
         0..=3 => "female".into(),
         4 | 5 => "Male".into(),
