@@ -174,6 +174,11 @@ impl<'h> Documents<'h> {
         u64::try_from(size).expect("at least one")
     }
 
+    /// Whether this is the shape that most entries of the collection are in, a patient's own documents.
+    fn is_first_form(&self, shape: Shape) -> bool {
+        shape == Shape::A || (shape == Shape::B && self.collection == Collection::HeartRate)
+    }
+
     fn is_by_month(&self) -> bool {
         matches!(self.collection, Collection::Step | Collection::Sleep)
     }
@@ -186,7 +191,7 @@ impl<'h> Documents<'h> {
     }
 
     fn oddity(&mut self, shape: Shape, owner: Owner) -> Option<Oddity> {
-        let first_form = shape == Shape::A || (shape == Shape::B && self.collection == Collection::HeartRate);
+        let first_form = self.is_first_form(shape);
         let fits = |oddity: Oddity| match (shape, owner) {
             (_, Owner::Hospital) => false,
             // Whether a bad date or an unknown patient comes first is nobody's to test here.
@@ -214,7 +219,7 @@ impl<'h> Documents<'h> {
     /// The patient of a document: how it is written, and whose entries they are.
     fn patient(&mut self, shape: Shape) -> (Bson, Owner) {
         let people = &self.hospital.people;
-        let first_form = shape == Shape::A || (shape == Shape::B && self.collection == Collection::HeartRate);
+        let first_form = self.is_first_form(shape);
         let wanted = if first_form {
             (!self.wanted_oddities.is_empty()).then_some(0)
         } else {
@@ -323,6 +328,11 @@ impl<'h> Documents<'h> {
                     data.push(good.clone());
                     verdicts.push(self.books.repeated());
                     continue;
+                }
+                // Nothing to repeat yet: the next one, where one has to occur.
+                if self.hospital.plan.every_oddity && self.books.duplicates == 0 && self.is_first_form(shape)
+                {
+                    self.wanted_oddities.push(Oddity::Repeated);
                 }
                 oddity = None;
             }

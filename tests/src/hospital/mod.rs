@@ -136,6 +136,7 @@ mod tests {
         ] {
             assert!(pressure.patients.contains_key(spelling), "{spelling}");
         }
+        assert!(pressure.duplicates > 0, "a repetition");
         let reasons: BTreeSet<_> = books
             .collections
             .values()
