@@ -7,6 +7,7 @@ mod fallback;
 mod keys;
 mod ports;
 mod retention;
+mod run_ports;
 mod schema_registry;
 mod services;
 mod telemetry;
@@ -94,6 +95,9 @@ enum Command {
         after_help = "Example: stardust parked list --reason 'device unknown'"
     )]
     Parked(commands::parked::ParkedCommand),
+    /// Documents of an existing database.
+    #[command(subcommand, after_help = "Example: stardust migrate list")]
+    Migrate(commands::migrate::MigrateCommand),
     /// The topics: create what is missing, or describe what there is.
     #[command(subcommand, after_help = "Example: stardust topics create")]
     Topics(commands::topics::TopicsCommand),
@@ -242,6 +246,7 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
         Command::DeadLetters(args) => commands::dead_letters::run(&settings, args).await,
         Command::Trace(args) => commands::trace::run(&settings, &args).await,
         Command::Parked(args) => commands::parked::run(&settings, args).await,
+        Command::Migrate(args) => commands::migrate::run(&settings, args).await,
         Command::Topics(args) => commands::topics::run(&settings, args).await,
         Command::Audit(args) => commands::audit::run(&settings, args).await,
         Command::Map(_) | Command::Config => Ok(ExitCode::SUCCESS),

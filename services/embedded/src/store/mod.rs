@@ -8,6 +8,7 @@ mod letters;
 mod observations;
 mod rest;
 mod rows;
+mod runs;
 
 use std::sync::Arc;
 

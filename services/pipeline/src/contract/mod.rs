@@ -20,6 +20,7 @@ mod log_outage;
 mod offsets;
 mod records;
 mod runner;
+mod runs;
 mod samples;
 mod store_audit;
 mod store_books;
@@ -33,6 +34,7 @@ mod wait;
 pub use broken::{Broken, Kept};
 pub use log_ground::{LogFixture, LogGround};
 pub use runner::Report;
+pub use runs::runs_contract;
 pub use store_ground::{StoreFixture, StoreGround};
 
 use runner::{promises, run_all};
