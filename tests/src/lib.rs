@@ -8,6 +8,7 @@
 pub mod binary;
 pub mod books;
 pub mod client;
+pub mod hospital;
 pub mod http;
 pub mod ids;
 pub mod load;

@@ -65,6 +65,18 @@ impl Database {
         })
     }
 
+    /// Adds documents to a collection.
+    pub fn insert(&self, database: &str, collection: &str, documents: &[Document]) {
+        if documents.is_empty() {
+            return;
+        }
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let done = self
+            .runtime
+            .block_on(async { collection.insert_many(documents).await });
+        done.expect("the database answers");
+    }
+
     /// Deletes a document by its id, text or ObjectId; how many were there.
     pub fn delete(&self, database: &str, collection: &str, id: &str) -> u64 {
         let collection = self.client.database(database).collection::<Document>(collection);
