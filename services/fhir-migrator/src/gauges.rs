@@ -25,17 +25,26 @@ impl Gauges {
     /// Where a name is taken.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let gauges = Self {
-            running: IntGauge::new("stardust_migration_running", "1 while a migration run is under way")?,
+            running: IntGauge::new(
+                "stardust_migration_running",
+                "1 while a migration run is under way",
+            )?,
             documents: IntGauge::new(
                 "stardust_migration_documents",
                 "Documents of the run that were read",
             )?,
             entries: IntGaugeVec::new(
-                Opts::new("stardust_migration_entries", "Entries of the run by what became of them"),
+                Opts::new(
+                    "stardust_migration_entries",
+                    "Entries of the run by what became of them",
+                ),
                 &["outcome"],
             )?,
             readings: IntGaugeVec::new(
-                Opts::new("stardust_migration_readings", "Readings of the run by the verdict of the rules"),
+                Opts::new(
+                    "stardust_migration_readings",
+                    "Readings of the run by the verdict of the rules",
+                ),
                 &["verdict"],
             )?,
         };

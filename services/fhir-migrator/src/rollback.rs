@@ -79,11 +79,7 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
     ///
     /// # Errors
     /// Where there is no such run, a process works on it, or log or store cannot be used.
-    pub async fn run(
-        &self,
-        run: &Run,
-        stopping: watch::Receiver<bool>,
-    ) -> Result<RolledBack, MigrateError> {
+    pub async fn run(&self, run: &Run, stopping: watch::Receiver<bool>) -> Result<RolledBack, MigrateError> {
         let claim = Claim::take(&self.store, &run.source, &self.holder).await?;
         let done = self.claimed(&run.id, stopping).await;
         claim.give_up().await;

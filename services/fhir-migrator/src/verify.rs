@@ -17,8 +17,8 @@ use stardust_pipeline::runs::{Run, Runs};
 use stardust_pipeline::store::{Letter, LetterState, ObservationDocument, Shelf, Store};
 use uuid::Uuid;
 
-use crate::histories::Migrator;
 use crate::MigrateError;
+use crate::histories::Migrator;
 use crate::progress::{CollectionProgress, Progress};
 
 /// Readings that are looked up together.
@@ -88,7 +88,10 @@ impl Verified {
     }
 
     fn differs(&mut self, expected: &Expected, what: String) {
-        self.collections.entry(expected.collection.clone()).or_default().different += 1;
+        self.collections
+            .entry(expected.collection.clone())
+            .or_default()
+            .different += 1;
         self.name(Difference {
             collection: expected.collection.clone(),
             document: expected.document.clone(),
@@ -130,7 +133,11 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         let progress = Progress::of(run)?;
         let mut verified = Verified::default();
         let mut seen: HashSet<Uuid> = HashSet::new();
-        for collection in progress.collections.iter().filter(|c| c.present && c.place.is_some()) {
+        for collection in progress
+            .collections
+            .iter()
+            .filter(|c| c.present && c.place.is_some())
+        {
             self.verify_collection(run, collection, behind, &mut seen, &mut verified)
                 .await?;
         }
@@ -159,7 +166,10 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                     document: "-".to_owned(),
                     receipt_id: document.writer.receipt_id.clone(),
                     item: Some(document.writer.position.item),
-                    what: format!("Observation {} comes from no entry of the source as it is now", document.id),
+                    what: format!(
+                        "Observation {} comes from no entry of the source as it is now",
+                        document.id
+                    ),
                 });
             }
         }
@@ -187,7 +197,8 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                     self.expect(run, &collection.name, text, &mut open, verified);
                 }
                 if open.len() >= TOGETHER {
-                    self.compare(run, std::mem::take(&mut open), behind, seen, verified).await?;
+                    self.compare(run, std::mem::take(&mut open), behind, seen, verified)
+                        .await?;
                 }
                 // What came into the source since is not of this run.
                 reached = collection.place.as_ref() == Some(&source.place);
@@ -259,14 +270,18 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         ids.sort_unstable();
         ids.dedup();
         let found = self.store.observations_by_id(&ids).await?;
-        let stored: HashMap<Uuid, ObservationDocument> =
-            found.into_iter().flatten().map(|document| (document.id, document)).collect();
+        let stored: HashMap<Uuid, ObservationDocument> = found
+            .into_iter()
+            .flatten()
+            .map(|document| (document.id, document))
+            .collect();
         let letters: Vec<String> = expected.iter().map(Expected::letter).collect();
         let dead = self.store.letters(Shelf::Dead, &letters).await?;
         let parked = self.store.letters(Shelf::Parked, &letters).await?;
         for ((e, dead), parked) in expected.iter().zip(dead).zip(parked) {
             let main = e.reading.main_id.and_then(|id| stored.get(&id));
-            let waits = |letter: &Option<Letter>| letter.as_ref().is_some_and(|l| l.state != LetterState::Closed);
+            let waits =
+                |letter: &Option<Letter>| letter.as_ref().is_some_and(|l| l.state != LetterState::Closed);
             let compared = verified.collections.entry(e.collection.clone()).or_default();
             match main {
                 Some(main) => {
@@ -291,7 +306,10 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                     compared.rejected += 1;
                     if let (Verdict::Dead(death), Some(letter)) = (&e.reading.verdict, &dead) {
                         if letter.reason != death.reason.label() {
-                            let what = format!("rejected as {}, by the rules of now {}", letter.reason, death.reason);
+                            let what = format!(
+                                "rejected as {}, by the rules of now {}",
+                                letter.reason, death.reason
+                            );
                             verified.differs(e, what);
                         }
                     } else {
@@ -344,7 +362,10 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
             } else {
                 " (written by other rules)"
             };
-            verified.differs(e, format!("Observation {id} differs in {}{rules}", paths.join(", ")));
+            verified.differs(
+                e,
+                format!("Observation {id} differs in {}{rules}", paths.join(", ")),
+            );
         }
     }
 }

@@ -62,7 +62,9 @@ impl Migrate {
         let (seen, watched) = watch::channel(Progress::default());
         let telling = tokio::spawn(tell(self.gauges.clone(), watched));
         self.pulse.runs();
-        let done = migrator.histories(Again::Never, &seen, self.stopping.clone()).await;
+        let done = migrator
+            .histories(Again::Never, &seen, self.stopping.clone())
+            .await;
         drop(seen);
         let _ = telling.await;
         self.gauges.running(false);

@@ -354,7 +354,11 @@ impl Settings {
             (
                 "MIGRATE_FROM",
                 self.migrate_from.as_deref().map_or_else(none, |from| {
-                    if from.contains("://") { masked(from) } else { from.to_owned() }
+                    if from.contains("://") {
+                        masked(from)
+                    } else {
+                        from.to_owned()
+                    }
                 }),
             ),
             ("MIGRATION_BATCH_SIZE", self.migration_batch.to_string()),

@@ -29,7 +29,11 @@ pub async fn run(settings: &Settings, args: &RollbackArgs) -> Result<ExitCode, F
     let ports = ports::open(settings, Use::Beside, false).await?;
     let run = run_named(&ports, &args.run).await?;
     if run.kind != HISTORIES {
-        return Err(Usage(format!("run {} is of kind {}, which has no rollback here", run.id, run.kind)).into());
+        return Err(Usage(format!(
+            "run {} is of kind {}, which has no rollback here",
+            run.id, run.kind
+        ))
+        .into());
     }
     let rollback = Rollback {
         log: ports.log.clone(),
@@ -40,7 +44,10 @@ pub async fn run(settings: &Settings, args: &RollbackArgs) -> Result<ExitCode, F
         holder: letters::holder(settings),
         now,
     };
-    let done = rollback.run(&run, stop_signal()?).await.map_err(anyhow::Error::from)?;
+    let done = rollback
+        .run(&run, stop_signal()?)
+        .await
+        .map_err(anyhow::Error::from)?;
     if args.json {
         let mut object = json!(done);
         object["run"] = json!(run.id);

@@ -56,7 +56,11 @@ pub async fn run(settings: &Settings, args: &VerifyArgs) -> Result<ExitCode, Fai
     let ports = ports::open(settings, Use::Beside, false).await?;
     let run = run_named(&ports, &args.run).await?;
     if run.kind != HISTORIES {
-        return Err(Usage(format!("run {} is of kind {}, which has no verification here", run.id, run.kind)).into());
+        return Err(Usage(format!(
+            "run {} is of kind {}, which has no verification here",
+            run.id, run.kind
+        ))
+        .into());
     }
     let from = args.from.as_deref().or_else(|| folder_of(&run));
     let source = history_source::open(settings, from).await?;
@@ -73,7 +77,11 @@ pub async fn run(settings: &Settings, args: &VerifyArgs) -> Result<ExitCode, Fai
     let migrator = migrator(settings, &ports, source).await?;
     let verified = migrator.verify(&run, behind).await.map_err(anyhow::Error::from)?;
     print(&run, &verified, args.json);
-    Ok(if verified.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if verified.is_good() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn print(run: &Run, verified: &Verified, as_json: bool) {
@@ -96,7 +104,10 @@ fn print(run: &Run, verified: &Verified, as_json: bool) {
     }
     for d in &verified.differences {
         let item = d.item.map_or_else(|| "-".to_owned(), |item| item.to_string());
-        println!("{} document {} receipt {} item {item}: {}", d.collection, d.document, d.receipt_id, d.what);
+        println!(
+            "{} document {} receipt {} item {item}: {}",
+            d.collection, d.document, d.receipt_id, d.what
+        );
     }
     let more = verified.different - verified.differences.len() as u64;
     if more > 0 {
@@ -109,6 +120,9 @@ fn print(run: &Run, verified: &Verified, as_json: bool) {
         );
     }
     if verified.is_good() {
-        println!("run {} is as its source: {} Observations", run.id, verified.observations);
+        println!(
+            "run {} is as its source: {} Observations",
+            run.id, verified.observations
+        );
     }
 }

@@ -14,6 +14,8 @@ pub async fn run_named(ports: &Ports, id: &str) -> anyhow::Result<Run> {
     match (alike.next(), alike.next()) {
         (Some(run), None) => Ok(run.clone()),
         (None, _) => anyhow::bail!("there is no run {id}; `stardust migrate list` shows them"),
-        (Some(_), Some(_)) => anyhow::bail!("several runs start with {id}; `stardust migrate list` shows them"),
+        (Some(_), Some(_)) => {
+            anyhow::bail!("several runs start with {id}; `stardust migrate list` shows them")
+        }
     }
 }
