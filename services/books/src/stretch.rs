@@ -378,6 +378,8 @@ impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
                 Outcome::Stored
             } else if found.audit.iter().any(|event| event.id == duplicate) {
                 Outcome::Duplicate
+            } else if was_rolled_back(&found) {
+                Outcome::Ignored
             } else {
                 Outcome::Lost
             },
@@ -456,11 +458,20 @@ fn message(found: &ReceiptDocuments) -> Outcome {
         .any(|event| event.outcome == AuditOutcome::Duplicate.label())
     {
         Outcome::Duplicate
+    } else if was_rolled_back(found) {
+        Outcome::Ignored
     } else if letters.any(|l| l.shelf == Shelf::Dead && l.writer.position.item < 0) {
         Outcome::Ignored
     } else {
         Outcome::Lost
     }
+}
+
+/// Whether readings of a receipt went with the migration run that had stored them. Records of other runs with the same
+/// receipt have stored nothing.
+fn was_rolled_back(found: &ReceiptDocuments) -> bool {
+    let rolled_back = AuditOutcome::RolledBack.label();
+    found.audit.iter().any(|event| event.outcome == rolled_back)
 }
 
 fn item_of(writer: &Writer) -> Option<i32> {

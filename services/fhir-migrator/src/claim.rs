@@ -9,8 +9,8 @@ use tokio::time::sleep;
 
 use crate::MigrateError;
 
-const SECONDS: u32 = 20;
-const RENEW: Duration = Duration::from_secs(5);
+const SECONDS: u32 = 10;
+const RENEW: Duration = Duration::from_secs(3);
 
 /// A lease that is renewed until it is given up.
 pub(crate) struct Claim<S> {

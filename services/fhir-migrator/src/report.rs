@@ -117,13 +117,25 @@ fn details(out: &mut String, c: &CollectionProgress) {
     list(out, name, "without a place", &t.left_over);
 }
 
+/// A label may come from a document: what could command a terminal is written out.
+fn shown(label: &str) -> String {
+    label.chars().fold(String::with_capacity(label.len()), |mut out, c| {
+        if c.is_control() {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
 fn list(out: &mut String, name: &str, what: &str, counts: &Counts) {
     if counts.is_empty() {
         return;
     }
     let parts: Vec<String> = counts
         .iter()
-        .map(|(label, count)| format!("{count} {}", label.escape_default()))
+        .map(|(label, count)| format!("{count} {}", shown(label)))
         .collect();
     let _ = writeln!(out, "{name}: {what}: {}", parts.join(", "));
 }

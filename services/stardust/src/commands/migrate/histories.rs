@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
-use stardust_fhir_migrator::{Again, MigrateError, Migrator, Outcome, Progress, report};
+use stardust_fhir_migrator::{Again, Migrator, Outcome, Progress, report};
 use stardust_pipeline::log::Log;
 use stardust_pipeline::registry_feed;
 use stardust_pipeline::runs::RunState;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::progress;
+use super::turn::in_turn;
 use crate::Failure;
 use crate::backend::{AnyLog, AnyStore};
 use crate::commands::letters;
@@ -88,11 +89,11 @@ pub async fn run(settings: &Settings, args: &HistoriesArgs) -> Result<ExitCode, 
     let done = if args.dry_run {
         migrator.dry_run(&seen, stopping.clone()).await.map(Some)
     } else {
-        migrator.histories(Again::Anew, &seen, stopping.clone()).await
+        in_turn(|| migrator.histories(Again::Anew, &seen, stopping.clone())).await
     };
     drop(seen);
     let _ = shown.await;
-    let Some(outcome) = done.map_err(busy)? else {
+    let Some(outcome) = done.map_err(anyhow::Error::from)? else {
         return Ok(ExitCode::SUCCESS);
     };
     print(&outcome, args.json);
@@ -105,13 +106,6 @@ pub async fn run(settings: &Settings, args: &HistoriesArgs) -> Result<ExitCode, 
     } else {
         ExitCode::SUCCESS
     })
-}
-
-fn busy(error: MigrateError) -> anyhow::Error {
-    match error {
-        MigrateError::Busy(_) => anyhow::anyhow!("{error} (one that was killed is forgotten after 20 s)"),
-        other => other.into(),
-    }
 }
 
 fn print(outcome: &Outcome, as_json: bool) {

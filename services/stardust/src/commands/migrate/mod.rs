@@ -4,6 +4,7 @@ mod histories;
 mod list;
 mod progress;
 mod rollback;
+mod turn;
 mod verify;
 mod which;
 

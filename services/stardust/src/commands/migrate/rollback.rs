@@ -6,6 +6,7 @@ use serde_json::json;
 use stardust_fhir_migrator::{HISTORIES, Rollback};
 
 use super::histories::stop_signal;
+use super::turn::in_turn;
 use super::which::run_named;
 use crate::commands::letters;
 use crate::ports::{self, Use};
@@ -44,8 +45,8 @@ pub async fn run(settings: &Settings, args: &RollbackArgs) -> Result<ExitCode, F
         holder: letters::holder(settings),
         now,
     };
-    let done = rollback
-        .run(&run, stop_signal()?)
+    let stopping = stop_signal()?;
+    let done = in_turn(|| rollback.run(&run, stopping.clone()))
         .await
         .map_err(anyhow::Error::from)?;
     if args.json {
