@@ -82,18 +82,19 @@ pub fn text(progress: &Progress) -> String {
         row(&mut out, &c.name, &c.tally);
     }
     row(&mut out, "all", &progress.total());
-    for c in &progress.collections {
+    for c in progress.collections.iter().filter(|c| c.present) {
         details(&mut out, c);
+    }
+    let absent = progress.collections.iter().filter(|c| !c.present);
+    let absent: Vec<&str> = absent.map(|c| c.name.as_str()).collect();
+    if !absent.is_empty() {
+        let _ = writeln!(out, "not in the source: {}", absent.join(", "));
     }
     out
 }
 
 fn details(out: &mut String, c: &CollectionProgress) {
     let name = &c.name;
-    if !c.present {
-        let _ = writeln!(out, "{name}: not in the source");
-        return;
-    }
     if let Some(trouble) = &c.trouble {
         let _ = writeln!(out, "{name}: not read to its end: {trouble}");
     } else if !c.done {
