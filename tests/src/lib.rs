@@ -9,6 +9,7 @@ pub mod binary;
 pub mod books;
 pub mod client;
 pub mod follow;
+pub mod hospital;
 pub mod http;
 pub mod ids;
 pub mod load;

@@ -52,6 +52,17 @@ impl Database {
         });
     }
 
+    /// Adds to the registry collections of a database what `registry` says.
+    pub fn add_registry(&self, database: &str, registry: &Registry) {
+        for (name, documents) in registry.collections() {
+            let documents: Vec<Document> = documents
+                .iter()
+                .filter_map(|d| bson(d).as_document().cloned())
+                .collect();
+            self.insert(database, name, &documents);
+        }
+    }
+
     /// The documents of a collection.
     pub fn documents(&self, database: &str, collection: &str) -> Vec<Document> {
         self.runtime.block_on(async {
@@ -81,6 +92,18 @@ impl Database {
             }
             count
         })
+    }
+
+    /// Adds documents to a collection.
+    pub fn insert(&self, database: &str, collection: &str, documents: &[Document]) {
+        if documents.is_empty() {
+            return;
+        }
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let done = self
+            .runtime
+            .block_on(async { collection.insert_many(documents).await });
+        done.expect("the database answers");
     }
 
     /// Deletes a document by its id, text or ObjectId; how many were there.

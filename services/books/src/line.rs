@@ -1,12 +1,15 @@
 //! The units of a raw record.
 
+use std::collections::BTreeSet;
+
 use stardust_domain::ids::{Mac, uuid_of};
 use stardust_domain::outcome::{AuditOutcome, Source};
 use stardust_domain::reading::Envelope;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::foreign;
 use stardust_pipeline::log::{Log, LogRecord};
-use stardust_pipeline::store::Store;
+use stardust_pipeline::runs::Retractions;
+use stardust_pipeline::store::{Store, StoreError};
 use stardust_wire::{RawRecord, Subject};
 use uuid::Uuid;
 
@@ -43,10 +46,30 @@ pub(crate) struct Line {
     pub(crate) ignored: bool,
 }
 
-impl<L: Log, S: Store> Reconciler<L, S> {
+impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
+    /// The units of records, in their order. A record of a migration run that was rolled back is ignored.
+    pub(crate) async fn page_lines(&self, page: &[LogRecord]) -> Result<Vec<Vec<Line>>, StoreError> {
+        let raw = |r: &LogRecord| self.wire.decode::<RawRecord>(Subject::Raw, &r.value).ok();
+        let decoded: Vec<Option<RawRecord>> = page.iter().map(raw).collect();
+        let runs: BTreeSet<String> = decoded
+            .iter()
+            .flatten()
+            .filter_map(|raw| raw.migration_run.clone())
+            .collect();
+        let runs: Vec<String> = runs.into_iter().collect();
+        let gone = if runs.is_empty() {
+            runs
+        } else {
+            self.store.retracted(&runs).await?
+        };
+        let lines = page.iter().zip(decoded);
+        Ok(lines
+            .map(|(record, raw)| self.lines(record, raw, &gone))
+            .collect())
+    }
+
     /// The units of a record.
-    pub(crate) fn lines(&self, record: &LogRecord) -> Vec<Line> {
-        let decoded = self.wire.decode::<RawRecord>(Subject::Raw, &record.value).ok();
+    fn lines(&self, record: &LogRecord, decoded: Option<RawRecord>, gone: &[String]) -> Vec<Line> {
         let source = decoded.as_ref().and_then(|raw| Source::from_label(&raw.source));
         let raw = decoded.unwrap_or_else(|| foreign::raw(record));
         let gateway = raw.gateway.as_deref().and_then(|mac| mac.parse().ok());
@@ -63,6 +86,9 @@ impl<L: Log, S: Store> Reconciler<L, S> {
         let Some(source) = source else {
             return vec![line(None, None, false)];
         };
+        if raw.migration_run.as_ref().is_some_and(|run| gone.contains(run)) {
+            return vec![line(None, None, true)];
+        }
         let judged = self.mapping.judge(
             &Envelope {
                 receipt: &raw.receipt_id,

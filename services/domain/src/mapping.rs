@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::{BUILTIN, Catalogue};
+use crate::history::{self, Examined};
 use crate::judge::{NotEnough, Rules, Urls};
 use crate::outcome::{DeadReason, Source, Stage};
 use crate::reading::{Admission, Audit, AuditFacts, Death, Envelope, Judged, Observation, Refusal};
@@ -83,29 +84,20 @@ impl Mapping {
     }
 
     /// Judges a raw record.
-    ///
-    /// Records of a migration are not judged here yet: the seam for them is the match on the source, beside the one
-    /// call that judges messages.
     #[must_use]
     pub fn judge(&self, envelope: &Envelope<'_>, registry: &Registry) -> Judged {
         match envelope.source {
             Source::Http | Source::Backfill | Source::Replay | Source::Release => {
                 self.rules().judge(envelope, registry)
             }
-            Source::Migration => Judged {
-                gateway: None,
-                readings: vec![crate::judge::dead(
-                    None,
-                    None,
-                    Death {
-                        stage: Stage::Payload,
-                        reason: DeadReason::UnknownMessageType,
-                        field: None,
-                        detail: Some("records of a migration cannot be judged".to_owned()),
-                    },
-                )],
-                status: None,
-            },
+            Source::Migration => {
+                let examined = self.examine(envelope, registry);
+                Judged {
+                    document: examined.document,
+                    readings: examined.readings,
+                    ..Judged::default()
+                }
+            }
         }
     }
 
@@ -126,6 +118,11 @@ impl Mapping {
             reading.patient,
             notes,
         )
+    }
+
+    /// Judges an entry of a history document, and tells what else there is to say of it.
+    pub(crate) fn examine(&self, envelope: &Envelope<'_>, registry: &Registry) -> Examined {
+        history::examine(self.rules(), envelope, registry)
     }
 
     fn rules(&self) -> Rules<'_> {

@@ -26,6 +26,8 @@ pub struct Envelope<'a> {
 pub struct Judged {
     /// The gateway that the message names, where it can be read.
     pub gateway: Option<Mac>,
+    /// The history document that a migrated entry belongs to, as it stands in ids: the key of its audit events.
+    pub document: Option<String>,
     /// One for each item, in order; empty where the message carries no readings (it counts one `ignored`).
     pub readings: Vec<Reading>,
     /// Set for heartbeats and power-on messages.

@@ -91,6 +91,9 @@ CREATE TABLE IF NOT EXISTS audit_checkpoints (
 CREATE TABLE IF NOT EXISTS books (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, from_offset INTEGER NOT NULL, to_offset INTEGER NOT NULL,
     sums TEXT NOT NULL, PRIMARY KEY (topic, partition, from_offset)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (
+    id TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, started_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL, version INTEGER NOT NULL, progress TEXT NOT NULL) WITHOUT ROWID;
 ";
 
 /// Waits for another process in short naps: it may leave the lock only for an instant.

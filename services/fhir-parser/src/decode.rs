@@ -150,7 +150,6 @@ fn unreadable() -> Judged {
 /// A message that is dead as a whole.
 fn dead(death: Death) -> Judged {
     Judged {
-        gateway: None,
         readings: vec![Reading {
             item: None,
             verdict: Verdict::Dead(death),
@@ -162,6 +161,6 @@ fn dead(death: Death) -> Judged {
             legacy: None,
             raw_item: String::new(),
         }],
-        status: None,
+        ..Judged::default()
     }
 }

@@ -19,6 +19,7 @@ mod outputs;
 mod release;
 mod remap;
 mod replay;
+mod retract;
 mod settle;
 mod share;
 mod sheaf;

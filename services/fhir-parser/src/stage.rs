@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stardust_domain::reading::Verdict;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError, Won};
 use stardust_pipeline::worker::{Stage, StageError};
 
@@ -27,7 +28,7 @@ pub struct Parser<S> {
     copied: bool,
 }
 
-impl<S: Store> Parser<S> {
+impl<S: Store + Retractions> Parser<S> {
     /// A parser. `now` only feeds the statistics.
     pub fn new(store: S, rules: Rules, counters: Arc<Counters>, now: fn() -> Timestamp) -> Self {
         Self {
@@ -51,14 +52,20 @@ impl<S: Store> Parser<S> {
         self
     }
 
+    pub(crate) const fn store(&self) -> &S {
+        &self.store
+    }
+
     async fn unit(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let mut messages = self.judge(batch);
         self.recognise(&mut messages).await?;
+        let runs = self.retract(&mut messages).await?;
         let recalled = self.recall(&messages).await?;
         let stored = self.insert(&mut messages, &recalled).await?;
         let settled = settle::settle(&messages, &stored, &recalled);
         self.close(&messages, &settled).await?;
         let letters = self.write_letters(&messages, &settled).await?;
+        self.still_live(&runs, &messages).await?;
         let outputs = Outputs::new(&self.rules, &messages, self.copied);
         let (records, tally) = outputs.write(&settled, &letters)?;
         self.open = tally;
@@ -274,7 +281,7 @@ pub fn as_new(rules: &Rules, batch: &[LogRecord]) -> Result<Vec<NewRecord>, Stag
     Ok(Outputs::new(rules, &messages, false).write(&settled, &letters)?.0)
 }
 
-impl<S: Store> Stage for Parser<S> {
+impl<S: Store + Retractions> Stage for Parser<S> {
     async fn work(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let done = self.unit(batch).await;
         if let Err(e) = &done {

@@ -2,7 +2,7 @@
 //!
 //! [`MongoStore`] keeps Observations, audit events and letters in the FHIR database, adds legacy documents to the main
 //! database (AMY) and reads the registry there. Nothing else of the main database is touched: no index, no
-//! collection, no document.
+//! collection, no document. [`MongoSource`] reads the collections of any database, for migrations.
 #![warn(missing_docs)]
 
 mod amend;
@@ -15,6 +15,7 @@ mod error;
 mod export;
 mod extended;
 mod fields;
+mod history;
 mod insert;
 mod json;
 mod lease;
@@ -25,6 +26,7 @@ mod observations;
 mod prepare;
 mod receipts;
 mod registry;
+mod runs;
 mod scanner;
 mod store;
 mod text;
@@ -34,4 +36,5 @@ mod writer;
 mod any_bytes;
 
 pub use connect::MongoStore;
+pub use history::{MongoDocuments, MongoSource, document_text};
 pub use insert::Bulk;

@@ -9,12 +9,14 @@ pub mod backoff;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod foreign;
+pub mod history;
 pub mod log;
 pub mod partition;
 pub mod pulse;
 pub mod registry_feed;
 pub mod relay;
 pub mod replay;
+pub mod runs;
 pub mod settled;
 pub mod spool;
 pub mod store;

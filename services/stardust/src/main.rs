@@ -5,9 +5,12 @@ mod backend;
 mod commands;
 mod demo;
 mod fallback;
+mod history_source;
 mod keys;
+mod migrating;
 mod ports;
 mod retention;
+mod run_ports;
 mod schema_registry;
 mod services;
 mod telemetry;
@@ -68,6 +71,10 @@ enum Command {
     /// Audit records into the store, chained by hash. Needs KAFKA_BROKERS and MONGODB_URI.
     #[command(after_help = "Example: stardust audit-recorder")]
     AuditRecorder,
+    /// History documents into the raw topic, once for each source where AUTO_START_MIGRATION=true. Needs KAFKA_BROKERS and
+    /// MONGODB_URI.
+    #[command(after_help = "Example: AUTO_START_MIGRATION=true stardust fhir-migrator")]
+    FhirMigrator,
     /// AVA4 messages from stdin, one a line, to what they become: no log, no store.
     #[command(after_help = "Example: stardust map --registry ./registry < messages.ndjson")]
     Map(commands::map::MapArgs),
@@ -101,6 +108,12 @@ enum Command {
     /// Maps what is stored once more, by another device catalogue, and amends what changes.
     #[command(after_help = "Example: stardust remap --mapping catalogue.json --kind glucose --dry-run")]
     Remap(commands::remap::RemapArgs),
+    /// Documents of an existing database.
+    #[command(
+        subcommand,
+        after_help = "Example: stardust migrate histories --from ./dump --dry-run"
+    )]
+    Migrate(commands::migrate::MigrateCommand),
     /// The topics: create what is missing, or describe what there is.
     #[command(subcommand, after_help = "Example: stardust topics create")]
     Topics(commands::topics::TopicsCommand),
@@ -119,6 +132,15 @@ struct Usage(String);
 enum Failure {
     Usage(Usage),
     Failed(anyhow::Error),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(Usage(message)) => f.write_str(message),
+            Self::Failed(error) => write!(f, "{error:#}"),
+        }
+    }
 }
 
 impl From<anyhow::Error> for Failure {
@@ -146,13 +168,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
-        Err(Failure::Usage(Usage(message))) => {
-            eprintln!("error: {message}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(error)) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            match failure {
+                Failure::Usage(_) => ExitCode::from(2),
+                Failure::Failed(_) => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -243,6 +264,17 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
             )
             .await
         }
+        Command::FhirMigrator => {
+            commands::serve::one(
+                &settings,
+                "fhir-migrator",
+                Which {
+                    migrator: true,
+                    ..Which::NONE
+                },
+            )
+            .await
+        }
         Command::Registry(args) => commands::registry::run(&settings, args).await,
         Command::Export(args) => commands::export::run(&settings, &args).await,
         Command::Reconcile(args) => commands::reconcile::run(&settings, &args).await,
@@ -251,6 +283,7 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
         Command::Parked(args) => commands::parked::run(&settings, args).await,
         Command::Remap(args) => commands::remap::run(&settings, args).await,
         Command::Replay(args) => commands::replay::run(&settings, &args).await,
+        Command::Migrate(args) => commands::migrate::run(&settings, args).await,
         Command::Topics(args) => commands::topics::run(&settings, args).await,
         Command::Audit(args) => commands::audit::run(&settings, args).await,
         Command::Map(_) | Command::Config => Ok(ExitCode::SUCCESS),

@@ -10,6 +10,7 @@ use stardust_audit_recorder::{Heads, Keeper, Recorder, Signer};
 use stardust_books::Reconciler;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
+use stardust_fhir_migrator::Gauges;
 use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
 use stardust_ingest::{Door, DoorConfig, Fallback, HttpConfig, Mode};
 use stardust_legacy_router::Router;
@@ -27,6 +28,7 @@ use tokio::time::{interval, sleep, timeout, timeout_at};
 
 use crate::fallback;
 use crate::keys;
+use crate::migrating::Migrate;
 use crate::ports::Ports;
 use crate::retention;
 use crate::settings::{self, Settings};
@@ -43,6 +45,8 @@ pub struct Which {
     pub router: bool,
     /// The recorder.
     pub recorder: bool,
+    /// The migrator.
+    pub migrator: bool,
 }
 
 impl Which {
@@ -52,6 +56,7 @@ impl Which {
         parser: true,
         router: true,
         recorder: true,
+        migrator: true,
     };
     /// None: a start for one.
     pub const NONE: Self = Self {
@@ -59,6 +64,7 @@ impl Which {
         parser: false,
         router: false,
         recorder: false,
+        migrator: false,
     };
 }
 
@@ -158,6 +164,17 @@ impl Process {
                 pulse: watched.pulse("audit-recorder"),
                 stopping: stopping.clone(),
             }));
+        }
+
+        if which.migrator {
+            let migrate = Migrate {
+                ports: ports.clone(),
+                settings: settings.clone(),
+                gauges: Gauges::register(&counters)?,
+                pulse: watched.pulse("fhir-migrator"),
+                stopping: stopping.clone(),
+            };
+            workers.spawn(migrate.run());
         }
 
         let fallback = if which.ingest {
@@ -600,6 +617,7 @@ pub fn summary(process: &Process, ports: &Ports, which: Which) -> BTreeMap<&'sta
         (which.parser, "fhir-parser"),
         (which.router, "legacy-router"),
         (which.recorder, "audit-recorder"),
+        (which.migrator, "fhir-migrator"),
     ];
     let running: Vec<&str> = names
         .into_iter()

@@ -58,6 +58,12 @@ pub struct Settings {
     pub workers: usize,
     /// `ENABLE_LEGACY_ROUTING`.
     pub legacy_routing: bool,
+    /// `AUTO_START_MIGRATION`.
+    pub auto_start_migration: bool,
+    /// `MIGRATE_FROM`: the source of a migration where it is not the main database.
+    pub migrate_from: Option<String>,
+    /// `MIGRATION_BATCH_SIZE`.
+    pub migration_batch: usize,
     /// `TIME_ZONE_OFFSET`.
     pub zone: Zone,
     /// `IDENTIFIER_BASE`.
@@ -246,6 +252,15 @@ impl Settings {
                 );
             }
         }
+        let migrate_from = set(env, "MIGRATE_FROM");
+        let auto_start_migration = truth(env, "AUTO_START_MIGRATION", false)?;
+        if auto_start_migration && migrate_from.is_none() && mongodb_uri.is_none() {
+            return fail(
+                "AUTO_START_MIGRATION",
+                "there is nothing that could be migrated",
+                "true only together with MONGODB_URI or MIGRATE_FROM",
+            );
+        }
         let audit_key = set(env, "AUDIT_SIGNING_KEY_FILE").map(PathBuf::from);
         if audit_key.is_none() && set(env, "AUDIT_SIGNING_SECONDS").is_some() {
             return fail(
@@ -278,6 +293,9 @@ impl Settings {
             batch_size: number(env, "FHIR_BATCH_SIZE", 500, 1, 10_000)?,
             workers: number(env, "FHIR_WORKER_THREADS", 4, 1, 64)?,
             legacy_routing: truth(env, "ENABLE_LEGACY_ROUTING", true)?,
+            auto_start_migration,
+            migrate_from,
+            migration_batch: number(env, "MIGRATION_BATCH_SIZE", 50, 1, 10_000)?,
             zone,
             identifier_base: identifier_base(env)?,
             mapping_file: set(env, "MAPPING_FILE").map(PathBuf::from),
@@ -341,6 +359,18 @@ impl Settings {
             ("FHIR_BATCH_SIZE", self.batch_size.to_string()),
             ("FHIR_WORKER_THREADS", self.workers.to_string()),
             ("ENABLE_LEGACY_ROUTING", self.legacy_routing.to_string()),
+            ("AUTO_START_MIGRATION", self.auto_start_migration.to_string()),
+            (
+                "MIGRATE_FROM",
+                self.migrate_from.as_deref().map_or_else(none, |from| {
+                    if from.contains("://") {
+                        masked(from)
+                    } else {
+                        from.to_owned()
+                    }
+                }),
+            ),
+            ("MIGRATION_BATCH_SIZE", self.migration_batch.to_string()),
             ("TIME_ZONE_OFFSET", self.zone.to_string()),
             ("IDENTIFIER_BASE", self.identifier_base.clone()),
             (
@@ -390,13 +420,6 @@ fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
                 "leave it unset",
             );
         }
-    }
-    if truth(env, "AUTO_START_MIGRATION", false)? {
-        return fail(
-            "AUTO_START_MIGRATION",
-            "this version does not have the migrator",
-            "false",
-        );
     }
     Ok(())
 }
@@ -554,6 +577,8 @@ mod tests {
             ("SCHEMA_REGISTRY_URL", "127.0.0.1:8081"),
             ("DEVICE_TOKENS_FILE", "tokens"),
             ("AUDIT_SIGNING_SECONDS", "60"),
+            ("AUTO_START_MIGRATION", "true"),
+            ("MIGRATION_BATCH_SIZE", "0"),
             ("LOG_FORMAT", "xml"),
             ("AUDIT_QUEUE_NAME", "audit trail"),
             ("IDENTIFIER_BASE", "stardust"),

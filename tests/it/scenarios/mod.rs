@@ -15,6 +15,7 @@ mod kinds;
 mod letter_kills;
 mod letters;
 mod messages;
+mod migration;
 mod mixed;
 mod operations;
 mod outages;
@@ -160,6 +161,22 @@ const BOTH: &[(&str, Scenario)] = &[
         rebalances::sigterm_under_load_ends_in_time,
     ),
     (
+        "migration::a_hospital_is_migrated_as_its_books_say",
+        migration::a_hospital_is_migrated_as_its_books_say,
+    ),
+    (
+        "migration::kill_9_and_a_start_anywhere",
+        migration::kill_9_and_a_start_anywhere,
+    ),
+    (
+        "migration::rolled_back_beside_live_readings",
+        migration::rolled_back_beside_live_readings,
+    ),
+    (
+        "migration::the_service_migrates_each_source_once",
+        migration::the_service_migrates_each_source_once,
+    ),
+    (
         "kills::acknowledged_means_exactly_once_under_kill_9",
         kills::acknowledged_means_exactly_once_under_kill_9,
     ),
@@ -270,6 +287,14 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "replaying::kafka_s_own_tool_sets_the_same_offsets",
         replaying::kafka_s_own_tool_sets_the_same_offsets,
+    ),
+    (
+        "migration::every_form_of_dump_is_read_alike",
+        migration::every_form_of_dump_is_read_alike,
+    ),
+    (
+        "migration::a_source_that_cannot_be_read_is_named",
+        migration::a_source_that_cannot_be_read_is_named,
     ),
     (
         "synchronous::no_broker_is_needed",

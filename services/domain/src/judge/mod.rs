@@ -9,11 +9,11 @@
 
 mod again;
 mod clock;
-mod item;
+pub(crate) mod item;
 mod legacy;
 mod plan;
 pub(crate) mod quantities;
-mod reading;
+pub(crate) mod reading;
 
 pub(crate) use self::again::NotEnough;
 pub(crate) use self::reading::dead;

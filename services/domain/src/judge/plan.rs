@@ -179,7 +179,7 @@ impl<'m> Rules<'m> {
                 return Judged {
                     gateway,
                     readings: vec![dead(None, None, death)],
-                    status: None,
+                    ..Judged::default()
                 };
             }
         };

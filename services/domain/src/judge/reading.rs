@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::Rules;
 use super::item::{Planned, PlannedObservation, has_main_quantity};
 use super::legacy;
-use super::quantities::{Good, Level};
+use super::quantities::{Good, Level, RowValue};
 use crate::fhir::{self, Header, Part, Resource, Value};
 use crate::ids::{Mac, PatientId};
 use crate::outcome::ParkReason;
@@ -153,7 +153,7 @@ pub(crate) fn observations(
         effective_extension: extension.as_deref(),
         issued: &facts.issued,
         device: device.as_deref(),
-        gateway: &facts.gateway_device,
+        gateway: Some(&facts.gateway_device),
     };
     planned
         .observations
@@ -192,73 +192,109 @@ fn observation(
     observation: &PlannedObservation<'_>,
     shared_notes: &[String],
 ) -> Option<Observation> {
-    let catalogue = rules.catalogue;
-    let row = catalogue.rows.get(observation.value.row)?;
     let context = &planned.context;
-    // Without a value the code is that of the row's first quantity in its first unit.
-    let first = row
-        .quantities
-        .first()
-        .and_then(|q| catalogue.quantities.get(*q))?;
-    let measure = observation.value.values.first().map(|v| v.measure);
-    let marker = context.marker;
-    let code = match &row.panel {
-        Some(panel) => panel,
-        None => measure.or(first.measures.first())?.code(marker)?,
-    };
     let mut notes = Vec::new();
-    let mut preliminary = false;
     if planned.clock.item_time_missing {
-        preliminary = true;
         notes.push(match planned.clock.device {
             Some(_) => "The reading carries no readable time: the time of its message stands in.".to_owned(),
             None => "Neither the reading nor its message carries a readable time.".to_owned(),
         });
     }
-    for good in &observation.value.values {
-        if good.level == Level::Implausible {
-            preliminary = true;
-            notes.extend(implausible(rules, good));
-        }
-    }
-    let has_meal = marker
-        .and_then(|m| catalogue.markers.get(m))
-        .and_then(|m| m.component.as_deref());
+    notes.extend(implausible(rules, &observation.value.values));
     if let Some(sent) = &context.marker_sent
         && context.marker_is_unknown()
     {
-        notes.extend(repeated(sent).map(|sent| format!("Marker as sent: {sent}")));
+        notes.extend(unknown_marker(sent));
     }
     if observation.twin {
         notes.push(TWIN.to_owned());
     }
     notes.extend_from_slice(shared_notes);
+    written(
+        rules,
+        header,
+        effective,
+        &Told {
+            id: observation.id,
+            key: &observation.key,
+            value: &observation.value,
+            marker: context.marker,
+            mode: context.mode.as_deref(),
+            by_device: planned.device.is_some(),
+            preliminary: planned.clock.item_time_missing,
+            notes: &notes,
+        },
+    )
+}
+
+/// What is told of one Observation.
+pub(crate) struct Told<'a> {
+    pub id: uuid::Uuid,
+    pub key: &'a str,
+    pub value: &'a RowValue<'a>,
+    pub marker: Option<usize>,
+    pub mode: Option<&'a str>,
+    /// Sent by a personal health device, rather than entered or taken over.
+    pub by_device: bool,
+    /// Beside values that are implausible, which make it preliminary anyway.
+    pub preliminary: bool,
+    pub notes: &'a [String],
+}
+
+/// The Observation of a row's values; none where the catalogue has no code for it.
+pub(crate) fn written(
+    rules: Rules<'_>,
+    header: &Header<'_>,
+    effective: Timestamp,
+    told: &Told<'_>,
+) -> Option<Observation> {
+    let catalogue = rules.catalogue;
+    let row = catalogue.rows.get(told.value.row)?;
+    // Without a value the code is that of the row's first quantity in its first unit.
+    let first = row
+        .quantities
+        .first()
+        .and_then(|q| catalogue.quantities.get(*q))?;
+    let values = &told.value.values;
+    let code = match &row.panel {
+        Some(panel) => panel,
+        None => values
+            .first()
+            .map(|v| v.measure)
+            .or(first.measures.first())?
+            .code(told.marker)?,
+    };
+    let has_meal = told
+        .marker
+        .and_then(|m| catalogue.markers.get(m))
+        .and_then(|m| m.component.as_deref());
+    let preliminary = told.preliminary || values.iter().any(|v| v.level == Level::Implausible);
     let status = if preliminary { "preliminary" } else { "final" };
     let json = fhir::write(
         header,
         &Resource {
-            id: observation
+            id: told
                 .id
                 .hyphenated()
                 .encode_lower(&mut uuid::Uuid::encode_buffer()),
-            key: &observation.key,
+            key: told.key,
             profile: row.profile.as_deref(),
             status,
-            category: if planned.device.is_some() {
+            category: if told.by_device {
                 &row.category.device
             } else {
                 &row.category.person
             },
             code,
-            value: value(row.panel.is_some(), observation)?,
-            notes: &notes,
-            body_site: body_site(&first.sites, context.mode.as_deref()),
+            value: value(row.panel.is_some(), values)?,
+            notes: told.notes,
+            body_site: body_site(&first.sites, told.mode),
             context: has_meal,
         },
     );
     Some(Observation {
-        id: observation.id,
-        key: observation.key.clone(),
+        id: told.id,
+        key: told.key.to_owned(),
         code: code.first.clone(),
         status,
         effective,
@@ -274,8 +310,7 @@ fn body_site<'m>(sites: &'m [(String, Box<RawValue>)], mode: Option<&str>) -> Op
         .map(|(_, site)| &**site)
 }
 
-fn value<'m>(panel: bool, observation: &PlannedObservation<'m>) -> Option<Value<'m>> {
-    let values = &observation.value.values;
+fn value<'m>(panel: bool, values: &[Good<'m>]) -> Option<Value<'m>> {
     if panel && !values.is_empty() {
         let parts = values
             .iter()
@@ -299,16 +334,26 @@ fn value<'m>(panel: bool, observation: &PlannedObservation<'m>) -> Option<Value<
     })
 }
 
-fn implausible(rules: Rules<'_>, good: &Good<'_>) -> Option<String> {
-    let quantity = rules.catalogue.quantities.get(good.quantity)?;
-    let limits = &quantity.plausible;
-    Some(format!(
-        "Implausible: {} outside of {} to {} {}.",
-        quantity.name,
-        limits.from,
-        limits.to,
-        quantity.measures.first().map_or("", |m| m.words.as_str())
-    ))
+/// A note for each value that can be, but hardly is.
+pub(crate) fn implausible(rules: Rules<'_>, values: &[Good<'_>]) -> Vec<String> {
+    let note = |good: &Good<'_>| {
+        let quantity = rules.catalogue.quantities.get(good.quantity)?;
+        let limits = &quantity.plausible;
+        Some(format!(
+            "Implausible: {} outside of {} to {} {}.",
+            quantity.name,
+            limits.from,
+            limits.to,
+            quantity.measures.first().map_or("", |m| m.words.as_str())
+        ))
+    };
+    let implausible = values.iter().filter(|good| good.level == Level::Implausible);
+    implausible.filter_map(note).collect()
+}
+
+/// The note on a marker that the catalogue does not know.
+pub(crate) fn unknown_marker(sent: &str) -> Option<String> {
+    repeated(sent).map(|sent| format!("Marker as sent: {sent}"))
 }
 
 /// A text of a message as FHIR can hold it: no control characters, not too long, not blank.

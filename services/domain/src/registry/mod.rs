@@ -17,6 +17,11 @@ pub use builder::RegistryBuilder;
 pub use export::{ExportError, for_each_document, parse_export};
 pub use report::{ImportReport, Oddity};
 
+/// The patient that a text names, in any of the forms in which one was ever stored.
+pub(crate) fn patient_of_text(text: &str) -> Option<PatientId> {
+    clean::patient_id_of_text(text.trim()).0
+}
+
 /// The fields under which a sub-device can stand in the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum DeviceKind {

@@ -235,3 +235,12 @@ pub(super) fn kept_raw(conn: &Connection, receipt_id: &str) -> Result<Option<Vec
         .query_row([receipt_id], |r| r.get(0))
         .optional()?)
 }
+
+pub(super) fn remove(conn: &Connection, shelf: Shelf, ids: &[String]) -> Result<u64, DbError> {
+    let mut statement = conn.prepare_cached("DELETE FROM letters WHERE shelf = ?1 AND id = ?2")?;
+    let mut removed = 0;
+    for id in ids {
+        removed += statement.execute(params![number(shelf), id])? as u64;
+    }
+    Ok(removed)
+}

@@ -9,6 +9,7 @@ mod letters;
 mod observations;
 mod rest;
 mod rows;
+mod runs;
 
 use std::sync::Arc;
 

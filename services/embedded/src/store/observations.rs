@@ -116,6 +116,13 @@ pub(super) fn of_receipt(conn: &Connection, receipt_id: &str) -> Result<Vec<(Uui
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+pub(super) fn by_id(conn: &Connection, ids: &[Uuid]) -> Result<Vec<Option<ObservationDocument>>, DbError> {
+    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} FROM observations WHERE id = ?1"))?;
+    ids.iter()
+        .map(|id| Ok(statement.query_row([id.to_string()], document).optional()?))
+        .collect()
+}
+
 pub(super) fn document(row: &Row<'_>) -> rusqlite::Result<ObservationDocument> {
     let collection: Option<String> = row.get(17)?;
     let legacy = match collection {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document};
 use stardust_mongo::{Bulk, MongoStore};
-use stardust_pipeline::contract::{StoreFixture, amend_contract, store_contract};
+use stardust_pipeline::contract::{Report, StoreFixture, amend_contract, runs_contract, store_contract};
 use stardust_pipeline::store::{RegistryDocuments, StoreError};
 
 use crate::proxy::Proxy;
@@ -84,7 +84,7 @@ fn from_extended(value: &serde_json::Value) -> Document {
         .collect()
 }
 
-async fn holds(bulk: Bulk, amended: bool) {
+async fn holds<R: Future<Output = Report>>(bulk: Bulk, contract: impl FnOnce(Fixture) -> R) {
     let Some(uri) = server::uri() else { return };
     let (proxy, direct) = Proxy::before(&uri).await;
     let databases = Arc::new(Mutex::new(Vec::new()));
@@ -96,11 +96,7 @@ async fn holds(bulk: Bulk, amended: bool) {
         plain: plain.clone(),
         databases: databases.clone(),
     };
-    let report = if amended {
-        amend_contract(fixture).await
-    } else {
-        store_contract(fixture).await
-    };
+    let report = contract(fixture).await;
     let databases = databases.lock().unwrap().clone();
     for (main, fhir) in databases {
         plain.database(&main).drop().await.unwrap();
@@ -111,15 +107,20 @@ async fn holds(bulk: Bulk, amended: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_its_promises() {
-    holds(Bulk::Fitting, false).await;
+    holds(Bulk::Fitting, store_contract).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_keeps_them_on_servers_without_bulk_write() {
-    holds(Bulk::Update, false).await;
+    holds(Bulk::Update, store_contract).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_can_be_amended() {
-    holds(Bulk::Fitting, true).await;
+    holds(Bulk::Fitting, amend_contract).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_keep_their_promises() {
+    holds(Bulk::Fitting, runs_contract).await;
 }

@@ -21,6 +21,7 @@ mod offsets;
 mod records;
 mod replaying;
 mod runner;
+mod runs;
 mod samples;
 mod store_amend;
 mod store_audit;
@@ -35,6 +36,7 @@ mod wait;
 pub use broken::{Broken, Kept};
 pub use log_ground::{LogFixture, LogGround};
 pub use runner::Report;
+pub use runs::runs_contract;
 pub use store_ground::{StoreFixture, StoreGround};
 
 use crate::amend::Amend;

@@ -5,6 +5,7 @@ pub mod dead_letters;
 pub mod export;
 pub mod letters;
 pub mod map;
+pub mod migrate;
 pub mod parked;
 pub mod reconcile;
 pub mod registry;

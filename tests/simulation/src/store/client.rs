@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, ReceiptDocuments, RecordedEvent, RegistryDocuments, Shelf, Store, StoreError,
@@ -500,5 +501,20 @@ impl Store for SimStore {
             once.iter().any(|()| s.lease(&name, &holder, seconds, now_ms))
         })
         .await
+    }
+}
+
+/// Nobody migrates anything in the simulated world, so that no run is ever rolled back and there is nothing to sweep.
+impl Retractions for SimStore {
+    async fn retracted(&self, _runs: &[String]) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep(&self, _run: &str) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    async fn sweep_letters(&self, _places: &[(String, i32, i64)]) -> Result<(), StoreError> {
+        Ok(())
     }
 }
