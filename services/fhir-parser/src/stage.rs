@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use stardust_domain::reading::Verdict;
+use stardust_domain::reading::{Judged, Verdict};
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError, Won};
 use stardust_pipeline::worker::{Stage, StageError};
 
@@ -27,7 +28,7 @@ pub struct Parser<S> {
     copied: bool,
 }
 
-impl<S: Store> Parser<S> {
+impl<S: Store + Retractions> Parser<S> {
     /// A parser. `now` only feeds the statistics.
     pub fn new(store: S, rules: Rules, counters: Arc<Counters>, now: fn() -> Timestamp) -> Self {
         Self {
@@ -53,12 +54,14 @@ impl<S: Store> Parser<S> {
 
     async fn unit(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let mut messages = self.judge(batch);
+        let runs = self.leave_alone(&mut messages).await?;
         self.recognise(&mut messages).await?;
         let recalled = self.recall(&messages).await?;
         let stored = self.insert(&mut messages, &recalled).await?;
         let settled = settle::settle(&messages, &stored, &recalled);
         self.close(&messages, &settled).await?;
         let letters = self.write_letters(&messages, &settled).await?;
+        self.still_wanted(&runs).await?;
         let outputs = Outputs::new(&self.rules, &messages, self.copied);
         let (records, tally) = outputs.write(&settled, &letters)?;
         self.open = tally;
@@ -82,6 +85,44 @@ impl<S: Store> Parser<S> {
                 }
             })
             .collect()
+    }
+
+    /// Takes the readings from records of runs that are rolled back; the other runs of the batch.
+    async fn leave_alone(&self, messages: &mut [Message]) -> Result<Vec<String>, StoreError> {
+        let runs: BTreeSet<String> = messages
+            .iter()
+            .filter_map(|m| m.raw.migration_run.clone())
+            .collect();
+        let mut runs: Vec<String> = runs.into_iter().collect();
+        if runs.is_empty() {
+            return Ok(runs);
+        }
+        let retracted = self.store.retracted(&runs).await?;
+        for message in messages {
+            let run = message.raw.migration_run.as_ref();
+            if message.letter.is_none() && run.is_some_and(|run| retracted.contains(run)) {
+                message.judged = Judged::default();
+            }
+        }
+        runs.retain(|run| !retracted.contains(run));
+        Ok(runs)
+    }
+
+    /// A run may be marked while its records are worked. Whoever rolls back marks first and removes then, so what was
+    /// written here after the removal is found to be unwanted now.
+    async fn still_wanted(&self, runs: &[String]) -> Result<(), StageError> {
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let retracted = self.store.retracted(runs).await?;
+        let Some(run) = retracted.first() else {
+            return Ok(());
+        };
+        for run in &retracted {
+            self.store.sweep(run).await?;
+        }
+        let why = format!("the migration run {run} was rolled back meanwhile");
+        Err(StoreError::Conflict(why).into())
     }
 
     /// Recognises letters of other services that the store has from elsewhere by now: such a record tells nothing of what
@@ -274,7 +315,7 @@ pub fn as_new(rules: &Rules, batch: &[LogRecord]) -> Result<Vec<NewRecord>, Stag
     Ok(Outputs::new(rules, &messages, false).write(&settled, &letters)?.0)
 }
 
-impl<S: Store> Stage for Parser<S> {
+impl<S: Store + Retractions> Stage for Parser<S> {
     async fn work(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let done = self.unit(batch).await;
         if let Err(e) = &done {

@@ -190,7 +190,7 @@ fn mapped(
 }
 
 /// What every reading must be like.
-fn sound(reading: &Reading) -> Result<(), String> {
+pub fn sound(reading: &Reading) -> Result<(), String> {
     let is_dead = matches!(reading.verdict, Verdict::Dead(_));
     hold!(
         is_dead == reading.observation_ids.is_empty(),
@@ -222,7 +222,9 @@ fn sound(reading: &Reading) -> Result<(), String> {
             json["status"] == observation.status,
             "an Observation with two statuses"
         );
-        let kind = observation.key.split('|').nth(3).unwrap_or_default();
+        // `mig|1|<collection>|<_id>|<hash>|<kind>`, where an `_id` may be anything.
+        let at = if observation.key.starts_with("mig|") { 5 } else { 3 };
+        let kind = observation.key.split('|').nth(at).unwrap_or_default();
         within(kind, &json)?;
     }
     if let Some(legacy) = &reading.legacy {

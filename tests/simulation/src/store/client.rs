@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, ReceiptDocuments, RecordedEvent, RegistryDocuments, Shelf, Store, StoreError,
@@ -177,6 +178,17 @@ impl SimStore {
     pub(crate) fn salted(&self, id: &Uuid) -> Option<Uuid> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.salted.get(id).copied()
+    }
+}
+
+/// No migration runs here.
+impl Retractions for SimStore {
+    async fn retracted(&self, _: &[String]) -> Result<Vec<String>, StoreError> {
+        self.read("retracted", |_| Vec::new()).await
+    }
+
+    async fn sweep(&self, _: &str) -> Result<u64, StoreError> {
+        self.read("sweep", |_| 0).await
     }
 }
 
