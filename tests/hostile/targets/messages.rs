@@ -222,9 +222,14 @@ pub fn sound(reading: &Reading) -> Result<(), String> {
             json["status"] == observation.status,
             "an Observation with two statuses"
         );
-        // `mig|1|<collection>|<_id>|<hash>|<kind>`, where an `_id` may be anything.
-        let at = if observation.key.starts_with("mig|") { 5 } else { 3 };
-        let kind = observation.key.split('|').nth(at).unwrap_or_default();
+        // A migrated reading's key ends with its kind, or with its kind and a field; an `_id` before it may be anything.
+        let known = |part: &&str| *part == "blood-pressure" || LIMITS.iter().any(|(kind, ..)| kind == part);
+        let kind = if observation.key.starts_with("mig|") {
+            observation.key.rsplit('|').take(2).find(known)
+        } else {
+            observation.key.split('|').nth(3)
+        };
+        let kind = kind.unwrap_or_default();
         within(kind, &json)?;
     }
     if let Some(legacy) = &reading.legacy {
