@@ -225,7 +225,7 @@ impl<'a> Outputs<'a> {
             |document| &document.mapping_version,
         );
         let gateway = message.gateway().filter(|_| message.raw.migration_run.is_none());
-        self.audited(&AuditFacts {
+        let facts = AuditFacts {
             receipt: &message.raw.receipt_id,
             item: reading.item,
             outcome,
@@ -241,14 +241,14 @@ impl<'a> Outputs<'a> {
             patient,
             observations: ids,
             mapping_version,
-        })
+        };
+        self.audited(&message.key(), &facts)
     }
 
-    /// The event of these facts.
-    pub(crate) fn audited(&mut self, facts: &AuditFacts<'_>) -> Result<(), WireError> {
+    /// The event of these facts, under this key.
+    pub(crate) fn audited(&mut self, key: &str, facts: &AuditFacts<'_>) -> Result<(), WireError> {
         let event = self.rules.mapping.audit_event(facts);
         let gateway = facts.gateway.map(|mac| mac.to_string());
-        let key = gateway.as_deref().unwrap_or(facts.receipt);
         let record = AuditRecord {
             id: event.id.to_string().into(),
             receipt_id: Cow::Borrowed(facts.receipt),
@@ -307,7 +307,6 @@ impl<'a> Outputs<'a> {
         letters: &[&Letter],
     ) -> Result<(), WireError> {
         let raw = &message.raw;
-        let key = raw.gateway.clone().unwrap_or_else(|| raw.receipt_id.clone());
         let items = letters.iter().map(|l| LetterItem {
             item_index: Some(l.writer.position.item).filter(|item| *item >= 0),
             stage: l.stage.clone(),
@@ -323,7 +322,7 @@ impl<'a> Outputs<'a> {
         };
         let wire = &self.rules.wire;
         self.sheaf
-            .push(&topic, &key, |out| wire.append(subject, &record, out))
+            .push(&topic, &message.key(), |out| wire.append(subject, &record, out))
     }
 
     fn status(&mut self, message: &Message) -> Result<(), WireError> {

@@ -314,19 +314,22 @@ impl<L: Log, S: Amend> Remapper<L, S> {
                 continue;
             };
             let ids: Vec<Uuid> = new.iter().map(|d| d.id).collect();
-            outputs.audited(&AuditFacts {
+            let gateway = first.gateway.filter(|_| first.migration_run.is_none());
+            let key = gateway.map_or_else(|| first.writer.receipt_id.clone(), |mac| mac.to_string());
+            let facts = AuditFacts {
                 receipt: &first.writer.receipt_id,
                 item: Some(first.writer.position.item).filter(|item| *item >= 0),
                 outcome: AuditOutcome::Amended,
                 reason: None,
                 dead_quantities: &[],
                 recorded: at,
-                gateway: first.gateway.filter(|_| first.migration_run.is_none()),
+                gateway,
                 migration_run: first.migration_run.as_deref(),
                 patient: Some(first.patient),
                 observations: &ids,
                 mapping_version: version,
-            })?;
+            };
+            outputs.audited(&key, &facts)?;
             let mut new = new.into_iter();
             for (amended, document) in reading.amended.iter().zip(new.by_ref()) {
                 amendments.push(Amendment {

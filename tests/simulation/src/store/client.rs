@@ -181,6 +181,7 @@ impl SimStore {
     }
 }
 
+/// No migration runs here.
 impl Store for SimStore {
     async fn prepare(&self) -> Result<(), StoreError> {
         self.read("prepare", |_| ()).await
