@@ -5,8 +5,8 @@ use std::sync::Arc;
 use crate::catalogue::{BUILTIN, Catalogue};
 use crate::history::{self, Examined};
 use crate::judge::{NotEnough, Rules, Urls};
-use crate::outcome::{DeadReason, Source, Stage};
-use crate::reading::{Admission, Audit, AuditFacts, Death, Envelope, Judged, Observation, Refusal};
+use crate::outcome::Source;
+use crate::reading::{Admission, Audit, AuditFacts, Envelope, Judged, Observation, Refusal};
 use crate::registry::Registry;
 use crate::time::{Timestamp, Zone};
 

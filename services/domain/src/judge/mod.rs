@@ -16,7 +16,6 @@ pub(crate) mod quantities;
 pub(crate) mod reading;
 
 pub(crate) use self::again::NotEnough;
-pub(crate) use self::reading::dead;
 
 use crate::catalogue::Catalogue;
 use crate::mapping::Settings;
