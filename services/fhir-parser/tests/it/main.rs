@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod letters;
+mod remapping;
 
 use std::sync::Arc;
 
