@@ -10,7 +10,7 @@ use stardust_wire::LetterItem;
 use super::*;
 
 /// The rules with something in the catalogue changed.
-fn changed(from: &str, to: &str) -> Arc<Mapping> {
+pub(super) fn changed(from: &str, to: &str) -> Arc<Mapping> {
     let catalogue = include_str!("../../../domain/catalogue.json");
     assert!(catalogue.contains(from));
     let mapping = Mapping::from_text(&catalogue.replacen(from, to, 1), settings()).unwrap();
@@ -29,7 +29,7 @@ fn one_more_alias() -> Arc<Mapping> {
 }
 
 impl Bench {
-    async fn ready(owner: Option<&str>) -> Self {
+    pub(super) async fn ready(owner: Option<&str>) -> Self {
         let bench = bench(owner).await;
         bench
             .file

@@ -3,6 +3,7 @@
 
 mod histories;
 mod letters;
+mod remapping;
 
 use std::sync::Arc;
 

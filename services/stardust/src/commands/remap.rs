@@ -105,7 +105,10 @@ fn say(done: &Remapped, version: &str, dry_run: bool, values: bool) {
             done.overtaken,
             "were changed by somebody else meanwhile: run this again".to_owned(),
         ),
-    ] {
+    ]
+    .into_iter()
+    .filter(|(count, what)| *count > 0 || what.ends_with("amended"))
+    {
         println!("{count:>9} {what}");
     }
     if !done.fields.is_empty() {

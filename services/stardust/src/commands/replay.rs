@@ -189,8 +189,8 @@ fn count(count: Count) -> String {
 fn say(plan: &Plan, dry_run: bool) {
     println!("group {} on {}", plan.group, plan.topic);
     println!(
-        "{:>9}{:>12}{:>12}{:>10}  {:<26}{}",
-        "partition", "from", "to", "records", "oldest", "newest"
+        "{:>9}{:>12}{:>12}{:>10}  {:<26}newest",
+        "partition", "from", "to", "records", "oldest"
     );
     for m in &plan.moves {
         let from = m
