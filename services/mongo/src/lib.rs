@@ -5,6 +5,7 @@
 //! collection, no document.
 #![warn(missing_docs)]
 
+mod associations;
 mod audit;
 mod books;
 mod checkpoints;

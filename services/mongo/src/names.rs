@@ -16,6 +16,8 @@ pub(crate) const PARKED: &str = "stardust_parked";
 pub(crate) const RAW: &str = "stardust_raw";
 /// Pages of the books: what the raw topic had before its retention ended.
 pub(crate) const BOOKS: &str = "stardust_books";
+/// Who had a device when.
+pub(crate) const ASSOCIATIONS: &str = "stardust_associations";
 /// Leases of the services that must be alone.
 pub(crate) const LEASES: &str = "stardust_leases";
 

@@ -4,6 +4,7 @@
 //! generic over them. Nothing here knows Kafka, MongoDB or SQLite.
 #![warn(missing_docs)]
 
+pub mod associations;
 pub mod backoff;
 #[cfg(feature = "contract")]
 pub mod contract;

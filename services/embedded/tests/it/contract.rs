@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use stardust_embedded::{Embedded, EmbeddedLog, EmbeddedStore};
-use stardust_pipeline::contract::{LogFixture, StoreFixture, log_contract, store_contract};
+use stardust_pipeline::contract::{
+    LogFixture, StoreFixture, association_contract, log_contract, store_contract,
+};
 use tempfile::TempDir;
 
 struct Folder(TempDir);
@@ -49,4 +51,9 @@ async fn the_log_keeps_its_promises() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_its_promises() {
     store_contract(Folder::new()).await.assert_kept();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_a_device_when_is_kept() {
+    association_contract(Folder::new()).await.assert_kept();
 }

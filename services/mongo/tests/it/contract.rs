@@ -6,7 +6,7 @@ use std::time::Duration;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document};
 use stardust_mongo::{Bulk, MongoStore};
-use stardust_pipeline::contract::{StoreFixture, store_contract};
+use stardust_pipeline::contract::{Report, StoreFixture, association_contract, store_contract};
 use stardust_pipeline::store::{RegistryDocuments, StoreError};
 
 use crate::proxy::Proxy;
@@ -84,7 +84,7 @@ fn from_extended(value: &serde_json::Value) -> Document {
         .collect()
 }
 
-async fn holds(bulk: Bulk) {
+async fn holds(bulk: Bulk, suite: impl AsyncFnOnce(Fixture) -> Report) {
     let Some(uri) = server::uri() else { return };
     let (proxy, direct) = Proxy::before(&uri).await;
     let databases = Arc::new(Mutex::new(Vec::new()));
@@ -96,7 +96,7 @@ async fn holds(bulk: Bulk) {
         plain: plain.clone(),
         databases: databases.clone(),
     };
-    let report = store_contract(fixture).await;
+    let report = suite(fixture).await;
     let databases = databases.lock().unwrap().clone();
     for (main, fhir) in databases {
         plain.database(&main).drop().await.unwrap();
@@ -107,10 +107,17 @@ async fn holds(bulk: Bulk) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_store_keeps_its_promises() {
-    holds(Bulk::Fitting).await;
+    holds(Bulk::Fitting, store_contract).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_keeps_them_on_servers_without_bulk_write() {
-    holds(Bulk::Update).await;
+    holds(Bulk::Update, store_contract).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_a_device_when_is_kept() {
+    for bulk in [Bulk::Fitting, Bulk::Update] {
+        holds(bulk, association_contract).await;
+    }
 }
