@@ -8,14 +8,18 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use stardust_domain::registry::{Associations, Changes, Named, Period, Registry};
 use stardust_domain::time::Timestamp;
+use tokio::time::sleep;
 
 use crate::store::{Store, StoreError};
 
 const LEASE: &str = "associations";
 const LEASE_SECONDS: u32 = 20;
+const TRIES: usize = 10;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A store that keeps who had a device when. Times are kept to the millisecond.
 pub trait AssociationStore: Store {
@@ -62,13 +66,18 @@ pub async fn read<S: AssociationStore>(store: &S) -> Result<Arc<Registry>, Store
     Ok(Arc::new(registry.under(&kept)))
 }
 
-/// As [`read`], and notes what changed, unless another process is at it.
+/// As [`read`], and notes what changed, unless another process is at it for long.
 ///
 /// # Errors
 /// As the store has them: of a registry that the periods do not know nobody may make use.
 pub async fn refresh<S: AssociationStore>(store: &S, keeping: &Keeping) -> Result<Arc<Registry>, StoreError> {
-    if !store.lease(LEASE, &keeping.holder, LEASE_SECONDS).await? {
-        return read(store).await;
+    if !turn(store, keeping).await? {
+        let kept = store.associations().await?;
+        if kept.refreshed.is_none() {
+            let busy = "another process is noting who has which device";
+            return Err(StoreError::Unavailable(busy.to_owned()));
+        }
+        return Ok(Arc::new(documents(store).await?.under(&kept)));
     }
     let done = note(store, keeping.now).await;
     // Free at once for the next; where that fails, it ends by itself.
@@ -80,6 +89,17 @@ pub async fn refresh<S: AssociationStore>(store: &S, keeping: &Keeping) -> Resul
         Err(StoreError::Conflict(_)) => read(store).await,
         done => done,
     }
+}
+
+/// A refresh is short: its turn comes soon, unless the holder was killed at it.
+async fn turn<S: Store>(store: &S, keeping: &Keeping) -> Result<bool, StoreError> {
+    for _ in 0..TRIES {
+        if store.lease(LEASE, &keeping.holder, LEASE_SECONDS).await? {
+            return Ok(true);
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(false)
 }
 
 async fn note<S: AssociationStore>(store: &S, now: fn() -> Timestamp) -> Result<Arc<Registry>, StoreError> {

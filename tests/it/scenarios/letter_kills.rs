@@ -34,7 +34,7 @@ fn moments() -> StdRng {
 }
 
 /// Starts a command and ends it as a crash would after a while; whether it was still at work.
-fn killed(stack: &Stack, arguments: &[&str], after: Duration) -> bool {
+pub(super) fn killed(stack: &Stack, arguments: &[&str], after: Duration) -> bool {
     let mut child = binary::command(stack.settings())
         .args(arguments)
         .stdout(Stdio::null())

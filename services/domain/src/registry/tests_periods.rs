@@ -132,6 +132,15 @@ fn a_change_that_nobody_has_noted_yet_is_uncertain_from_the_last_refresh_on() {
 }
 
 #[test]
+fn a_device_that_nobody_has_noted_yet_waits() {
+    let (_, kept) = seen(&[(0, None)]);
+    let newer = ward(vec![cuff_of(BORIS)]).under(&kept);
+    assert_eq!(owner(&newer, 0), UNCERTAIN);
+    let never = ward(vec![cuff_of(BORIS)]).under(&Associations::default());
+    assert_eq!(owner(&never, 0), is(BORIS), "without any refresh the registry says all");
+}
+
+#[test]
 fn a_deleted_patient_is_unknown_in_his_own_period_too() {
     let hour = 60 * MINUTE;
     let (_, kept) = seen(&[(0, Some(ANNA)), (hour, Some(BORIS))]);

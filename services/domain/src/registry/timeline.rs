@@ -81,6 +81,7 @@ impl Timelines {
             .filter(|p| p.end.is_none())
             .map(|p| (p.device, p))
             .collect();
+        let noted: HashSet<(Mac, DeviceKind)> = holdings.keys().copied().collect();
         let mut used = HashSet::new();
         let mut seen = HashMap::new();
         for ((device, kind), mut stays) in holdings {
@@ -99,6 +100,14 @@ impl Timelines {
                 && now == Some(&Ok(runs[0].patient));
             if !simple {
                 seen.insert((device, kind), timeline(&runs, given, now.copied()));
+            }
+        }
+        // Whom nobody has noted yet may be noted as another's: what is answered has to be kept.
+        if kept.refreshed.is_some() {
+            for (place, _) in registry.by_kind.iter().filter(|(_, settled)| settled.is_ok()) {
+                if !noted.contains(place) {
+                    seen.insert(*place, Timeline(vec![(i64::MIN, Who::Uncertain)]));
+                }
             }
         }
         let mut said: HashMap<Mac, Vec<(i64, i64, PatientId)>> = HashMap::new();
