@@ -168,12 +168,7 @@ impl AssociationStore for MongoStore {
             .collect();
         let documents = self.fhir::<Document>(ASSOCIATIONS);
         let whole = doc! {"at": date(at), "periods": periods};
-        bounded(
-            documents
-                .replace_one(doc! {"_id": IMPORTED}, whole)
-                .upsert(true),
-        )
-        .await?;
+        bounded(documents.replace_one(doc! {"_id": IMPORTED}, whole).upsert(true)).await?;
         Ok(())
     }
 

@@ -1,10 +1,10 @@
 //! Which log and which store: chosen at start, one type for the rest of the wiring.
 
+use stardust_domain::registry::{Associations, Changes, Named, Period};
+use stardust_domain::time::Timestamp;
 use stardust_embedded::{EmbeddedLog, EmbeddedMember, EmbeddedStore};
 use stardust_kafka::{KafkaLog, KafkaMember};
 use stardust_mongo::MongoStore;
-use stardust_domain::registry::{Associations, Changes, Named, Period};
-use stardust_domain::time::Timestamp;
 use stardust_pipeline::associations::AssociationStore;
 use stardust_pipeline::log::{
     Ack, Bounds, Budget, Commit, Log, LogError, LogRecord, Member, MemberInfo, NewRecord, Topic, TopicSpec,

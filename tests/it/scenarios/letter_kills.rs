@@ -141,7 +141,7 @@ pub fn a_kill_in_the_middle_of_a_release_changes_nothing(backend: Backend) {
 }
 
 /// A killed member is missed after a short time: the scenario is about letters, not about rebalances.
-fn quick(stack: &mut Stack) {
+pub(super) fn quick(stack: &mut Stack) {
     if stack.backend == Backend::Kafka {
         stack.set(
             "KAFKA_PROPERTIES",

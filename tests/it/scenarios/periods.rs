@@ -11,7 +11,7 @@ use stardust_scenarios::stack::{Backend, Stack};
 use stardust_scenarios::{ids, wait, ward};
 
 use super::dead_letters::parser;
-use super::letter_kills::killed;
+use super::letter_kills::{killed, quick};
 
 const HOUR: i64 = 3_600;
 
@@ -57,10 +57,18 @@ fn seen(stack: &Stack, address: &str, bed: u8) {
     sleep(Duration::from_millis(2_500));
 }
 
+fn started(backend: Backend, registry: &Registry) -> Stack {
+    let mut stack = Stack::new(backend);
+    quick(&mut stack);
+    stack.learn(registry);
+    stack.start();
+    stack
+}
+
 /// A ward of two whose first cuff (and another one) has just changed hands.
 fn handed_over(backend: Backend) -> (Stack, Registry) {
     let mut registry = Registry::ward(2);
-    let stack = Stack::started(backend, &registry);
+    let stack = started(backend, &registry);
     seen(&stack, &cuff(), 1);
     registry.give(&cuff(), &patient(2));
     stack.learn(&registry);
@@ -68,17 +76,20 @@ fn handed_over(backend: Backend) -> (Stack, Registry) {
     (stack, registry)
 }
 
-fn waiting(stack: &Stack) -> u64 {
-    let books: Value = serde_json::from_str(&stack.run(&["reconcile", "--json"]).stdout).unwrap();
-    books["parked"].as_u64().unwrap() + books["waiting"].as_u64().unwrap()
-}
-
-fn none_waits(stack: &Stack) {
-    wait::until("nothing waits", || (waiting(stack) == 0).then_some(()));
+/// Waits until so many readings wait, and nothing is under way.
+fn wait_for(stack: &Stack, parked: u64) {
+    wait::until("as many wait as should", || {
+        let books: Value = serde_json::from_str(&stack.run(&["reconcile", "--json"]).stdout).ok()?;
+        (books["parked"] == parked && books["waiting"] == 0).then_some(())
+    });
 }
 
 fn reasons(stored: &Stored) -> Vec<&str> {
-    stored.parked.iter().filter_map(|l| l["reason"].as_str()).collect()
+    stored
+        .parked
+        .iter()
+        .filter_map(|l| l["reason"].as_str())
+        .collect()
 }
 
 /// Writes `periods.json` into a folder of its own.
@@ -92,7 +103,7 @@ fn periods(stack: &Stack, all: &[Value]) -> String {
 
 pub fn a_late_reading_goes_to_who_had_the_device_then(backend: Backend) {
     let mut registry = Registry::ward(2);
-    let mut stack = Stack::started(backend, &registry);
+    let mut stack = started(backend, &registry);
     let start = ward::now();
     measured(&stack, &cuff(), start - 20);
     seen(&stack, &cuff(), 1);
@@ -117,18 +128,22 @@ pub fn a_late_reading_goes_to_who_had_the_device_then(backend: Backend) {
     let after = ward::now() + 299;
     measured(&stack, &cuff(), after);
     let stored = settled(&stack);
-    stored.counts(&[("stored", 4), ("parked", 1), ("redelivered", stored.count("redelivered"))]);
+    stored.counts(&[
+        ("stored", 4),
+        ("parked", 1),
+        ("redelivered", stored.count("redelivered")),
+    ]);
     assert_eq!(reasons(&stored), ["association uncertain"]);
     for at in [start - 20, start - HOUR, start - 2 * HOUR] {
         whose(&stored, &cuff(), at, 1);
     }
     whose(&stored, &cuff(), after, 2);
 
-    // The same readings once more: who was first stored stays.
-    measured(&stack, &cuff(), start - 20);
+    // The same reading once more is a duplicate of that of the former owner.
+    measured(&stack, &cuff(), start - HOUR);
     let stored = settled(&stack);
     assert_eq!(stored.count("duplicate"), 1);
-    whose(&stored, &cuff(), start - 20, 1);
+    whose(&stored, &cuff(), start - HOUR, 1);
     let list = listed(&stack, &cuff());
     assert!(list.contains("association uncertain"), "{list}");
 }
@@ -147,26 +162,39 @@ pub fn an_uncertain_reading_is_released_by_an_imported_period(backend: Backend) 
     let new = json!({"device": cuff(), "patient_id": patient(2), "start": &change});
     // What is not right is refused as a whole.
     for (second, rule) in [
-        (json!({"device": cuff(), "patient_id": patient(2)}), "entry 2: overlaps entry 1"),
-        (json!({"device": cuff(), "patient_id": patient(1), "start": &change}), "entry 2: end is missing"),
-        (json!({"device": "x", "patient_id": patient(2)}), "entry 2: device is missing"),
+        (
+            json!({"device": cuff(), "patient_id": patient(2)}),
+            "entry 2: overlaps entry 1",
+        ),
+        (
+            json!({"device": cuff(), "patient_id": patient(1), "start": &change}),
+            "entry 2: end is missing",
+        ),
+        (
+            json!({"device": "x", "patient_id": patient(2)}),
+            "entry 2: device is missing",
+        ),
     ] {
         let folder = periods(&stack, &[old.clone(), second]);
         let refused = stack.run(&["registry", "import", &folder]);
-        assert_eq!(refused.code, 1, "{refused:?}");
+        assert_eq!(refused.code, Some(1), "{}", refused.stderr);
         let named = refused.stderr.contains("periods.json") && refused.stderr.contains(rule);
         assert!(named, "{}", refused.stderr);
     }
-    assert_eq!(waiting(&stack), 2);
+    wait_for(&stack, 2);
 
     let folder = periods(&stack, &[old, new]);
     for after in [5, 20, 60, 150] {
-        killed(&stack, &["registry", "import", &folder], Duration::from_millis(after));
+        killed(
+            &stack,
+            &["registry", "import", &folder],
+            Duration::from_millis(after),
+        );
     }
     stack.kill9(parser(&stack));
     stack.run(&["registry", "import", &folder]).good();
     stack.start();
-    none_waits(&stack);
+    wait_for(&stack, 0);
     let stored = settled(&stack);
     stored.counts(&[("stored", 2), ("redelivered", stored.count("redelivered"))]);
     whose(&stored, &cuff(), before, 1);
@@ -197,18 +225,28 @@ pub fn an_uncertain_reading_goes_to_the_patient_who_is_named(backend: Backend) {
 
     let release = ["parked", "release", "--patient"];
     let named = |id: &str, more: &[&str]| {
-        let arguments: Vec<&str> = release.into_iter().chain([id]).chain(more.iter().copied()).collect();
+        let arguments: Vec<&str> = release
+            .into_iter()
+            .chain([id])
+            .chain(more.iter().copied())
+            .collect();
         stack.run(&arguments)
     };
     let (right, cuff) = (patient(1), cuff());
     let refused = named(&right, &[]);
-    assert!(refused.code == 1 && refused.stderr.contains("2 devices"), "{refused:?}");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("2 devices"), "{}", refused.stderr);
     let refused = named(&patient(9), &["--device", &cuff]);
-    assert!(refused.code == 1 && refused.stderr.contains("no patient"), "{refused:?}");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("no patient"), "{}", refused.stderr);
     let dry = named(&right, &["--device", &cuff, "--dry-run"]).good();
-    assert!(dry.stdout.contains("the patient of 40 readings"), "{}", dry.stdout);
+    assert!(
+        dry.stdout.contains("the patient of 40 readings"),
+        "{}",
+        dry.stdout
+    );
     stack.run(&["parked", "release"]).good();
-    assert_eq!(waiting(&stack), 41);
+    wait_for(&stack, 41);
 
     let command = ["parked", "release", "--device", &cuff, "--patient", &right];
     for after in [20, 60, 150, 400] {
@@ -217,9 +255,14 @@ pub fn an_uncertain_reading_goes_to_the_patient_who_is_named(backend: Backend) {
         stack.start();
     }
     stack.run(&command).good();
-    wait::until("only that of the other cuff waits", || (waiting(&stack) == 1).then_some(()));
+    // Only that of the other cuff.
+    wait_for(&stack, 1);
     let stored = settled(&stack);
-    stored.counts(&[("stored", 40), ("parked", 1), ("redelivered", stored.count("redelivered"))]);
+    stored.counts(&[
+        ("stored", 40),
+        ("parked", 1),
+        ("redelivered", stored.count("redelivered")),
+    ]);
     for at in &times {
         whose(&stored, &cuff, *at, 1);
     }

@@ -54,7 +54,10 @@ pub fn parse_periods(bytes: &[u8], now: Timestamp) -> Result<Vec<Period>, Period
         }
         match period(&document, now) {
             _ if entry > MOST_PERIODS => {
-                broken = Some(refused(entry, format!("a file has at most {MOST_PERIODS} periods")));
+                broken = Some(refused(
+                    entry,
+                    format!("a file has at most {MOST_PERIODS} periods"),
+                ));
             }
             Ok(period) => periods.push(period),
             Err(rule) => broken = Some(refused(entry, rule)),
@@ -157,7 +160,9 @@ fn apart(periods: &[Period]) -> Result<(), PeriodsError> {
         entries.sort_unstable_by_key(|at| (periods[*at].start, *at));
         for pair in entries.windows(2) {
             let (one, two) = (&periods[pair[0]], &periods[pair[1]]);
-            let meets = one.end.is_none_or(|end| two.start.is_none_or(|start| start < end));
+            let meets = one
+                .end
+                .is_none_or(|end| two.start.is_none_or(|start| start < end));
             let met = (pair[0].max(pair[1]), pair[0].min(pair[1]));
             if meets && first.is_none_or(|known| met < known) {
                 first = Some(met);

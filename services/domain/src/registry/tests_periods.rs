@@ -137,7 +137,11 @@ fn a_device_that_nobody_has_noted_yet_waits() {
     let newer = ward(vec![cuff_of(BORIS)]).under(&kept);
     assert_eq!(owner(&newer, 0), UNCERTAIN);
     let never = ward(vec![cuff_of(BORIS)]).under(&Associations::default());
-    assert_eq!(owner(&never, 0), is(BORIS), "without any refresh the registry says all");
+    assert_eq!(
+        owner(&never, 0),
+        is(BORIS),
+        "without any refresh the registry says all"
+    );
 }
 
 #[test]
@@ -178,11 +182,7 @@ fn short_stays_are_certain_at_no_time() {
     let registry = registry.under(&kept);
     assert_eq!(owner(&registry, hour - 6 * MINUTE), is(ANNA));
     for minutes in -5..=6 {
-        assert_eq!(
-            owner(&registry, hour + minutes * MINUTE),
-            UNCERTAIN,
-            "{minutes}"
-        );
+        assert_eq!(owner(&registry, hour + minutes * MINUTE), UNCERTAIN, "{minutes}");
     }
     assert_eq!(owner(&registry, hour + 7 * MINUTE), is(CLARA));
 }
@@ -328,7 +328,10 @@ fn nonsense_is_refused_with_its_entry_and_rule() {
             with(r#""device":"00:00:00:00:00:00""#),
             "entry 2: device is missing",
         ),
-        (with(r#""device":"020000bb0002""#), "entry 2: patient_id is missing"),
+        (
+            with(r#""device":"020000bb0002""#),
+            "entry 2: patient_id is missing",
+        ),
         (
             with(&format!(r#"{whose},"strat":1"#)),
             "entry 2: unknown field \"strat\"",
@@ -355,10 +358,7 @@ fn nonsense_is_refused_with_its_entry_and_rule() {
             format!("{good}\n{good}"),
             "entry 2: overlaps entry 1 of the same device",
         ),
-        (
-            format!("{good}\n{good}x"),
-            "line 2: not JSON",
-        ),
+        (format!("{good}\n{good}x"), "line 2: not JSON"),
     ] {
         let error = parsed(&text).unwrap_err();
         assert!(error.starts_with(rule), "{error}\n{text}");
@@ -369,6 +369,14 @@ fn nonsense_is_refused_with_its_entry_and_rule() {
 fn a_period_without_an_end_is_that_of_who_has_the_device_now() {
     let registry = ward(vec![cuff_of(BORIS)]);
     check_periods(&[period(BORIS, Some(-60), None)], &registry).unwrap();
-    let error = check_periods(&[period(ANNA, None, Some(-60)), period(ANNA, Some(-60), None)], &registry);
-    assert!(error.unwrap_err().to_string().starts_with("entry 2: end is missing"));
+    let error = check_periods(
+        &[period(ANNA, None, Some(-60)), period(ANNA, Some(-60), None)],
+        &registry,
+    );
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .starts_with("entry 2: end is missing")
+    );
 }

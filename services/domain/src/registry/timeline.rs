@@ -309,8 +309,16 @@ impl Registry {
         places.dedup();
         let stretches = |device: Mac, kind: DeviceKind| {
             let as_registered = Timeline(vec![(i64::MIN, Who::AsRegistered)]);
-            let all = &self.timelines.seen.get(&(device, kind)).unwrap_or(&as_registered).0;
-            let ends = all.iter().skip(1).map(|(from, _)| Some(Timestamp::from_micros(*from)));
+            let all = &self
+                .timelines
+                .seen
+                .get(&(device, kind))
+                .unwrap_or(&as_registered)
+                .0;
+            let ends = all
+                .iter()
+                .skip(1)
+                .map(|(from, _)| Some(Timestamp::from_micros(*from)));
             let whose = |who| match who {
                 Who::Patient(patient) => self.if_there(patient, false).map(|owner| owner.patient),
                 Who::Uncertain => Err(ParkReason::AssociationUncertain),

@@ -113,7 +113,9 @@ where
     );
     ensure_eq!(sorted(store.associations().await?), kept, "nothing of it is kept");
     // What is there stays as it is: a part of this may have been kept in a try before.
-    store.note_refresh(&change(20, 3, 60)?, Some(at(30)), at(60)).await?;
+    store
+        .note_refresh(&change(20, 3, 60)?, Some(at(30)), at(60))
+        .await?;
     let after = sorted(store.associations().await?);
     ensure_eq!(after.holdings, kept.holdings, "ends and beginnings stay");
     ensure_eq!(after.refreshed, Some(at(60)), "the refresh goes forward");

@@ -148,7 +148,9 @@ async fn name(
     dry_run: bool,
 ) -> anyhow::Result<()> {
     if !releaser.rules.registry.borrow().has_patient(patient) {
-        bail!("the registry has no patient with this id, or he is deleted; `stardust registry list` shows the devices of each");
+        bail!(
+            "the registry has no patient with this id, or he is deleted; `stardust registry list` shows the devices of each"
+        );
     }
     let naming = releaser.naming(filter, patient).await?;
     let devices: Vec<String> = naming.devices.iter().map(ToString::to_string).collect();
@@ -159,9 +161,14 @@ async fn name(
             devices.join(", ")
         );
     }
-    let whose = devices.first().map_or_else(String::new, |d| format!(" of device {d}"));
+    let whose = devices
+        .first()
+        .map_or_else(String::new, |d| format!(" of device {d}"));
     if dry_run {
-        println!("the patient of {} readings{whose} would be named", naming.readings);
+        println!(
+            "the patient of {} readings{whose} would be named",
+            naming.readings
+        );
         return Ok(());
     }
     releaser.store.name_patients(&naming.names).await?;

@@ -53,9 +53,8 @@ impl Files {
             }
         };
         let file = |name: &str| -> anyhow::Result<Option<Vec<serde_json::Value>>> {
-            let read = bytes(name)?.map(|(path, bytes)| {
-                parse_export(&bytes).with_context(|| path.display().to_string())
-            });
+            let read = bytes(name)?
+                .map(|(path, bytes)| parse_export(&bytes).with_context(|| path.display().to_string()));
             read.transpose()
         };
         let all = (
@@ -199,7 +198,12 @@ async fn list(ports: &Ports) -> anyhow::Result<()> {
     let mut named = kept.named;
     named.sort_unstable();
     for n in named {
-        println!("named {} patient {} at {}", n.device, n.patient, letters::instant(n.at));
+        println!(
+            "named {} patient {} at {}",
+            n.device,
+            n.patient,
+            letters::instant(n.at)
+        );
     }
     print_report(&report);
     Ok(())

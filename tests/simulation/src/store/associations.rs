@@ -40,9 +40,7 @@ impl AssociationStore for SimStore {
         refreshed: Timestamp,
     ) -> Result<(), StoreError> {
         // Looked at first and written then: between the two anything can happen, as in a database.
-        let last = self
-            .read("last_refresh", |s| s.associations.refreshed)
-            .await?;
+        let last = self.read("last_refresh", |s| s.associations.refreshed).await?;
         if last != known {
             return Err(StoreError::Conflict("another refresh was noted".to_owned()));
         }
@@ -67,13 +65,18 @@ impl AssociationStore for SimStore {
     }
 
     async fn name_patients(&self, named: &[Named]) -> Result<(), StoreError> {
-        self.write("name_patients", Parts::First, named.to_vec(), |s, named: &[Named]| {
-            for name in named {
-                let kept = &mut s.associations.named;
-                kept.retain(|n| (n.device, n.at) != (name.device, name.at));
-                kept.push(name.clone());
-            }
-        })
+        self.write(
+            "name_patients",
+            Parts::First,
+            named.to_vec(),
+            |s, named: &[Named]| {
+                for name in named {
+                    let kept = &mut s.associations.named;
+                    kept.retain(|n| (n.device, n.at) != (name.device, name.at));
+                    kept.push(name.clone());
+                }
+            },
+        )
         .await
     }
 }
