@@ -155,7 +155,7 @@ fn runs(kept: &Associations, stays: &[&Holding]) -> Vec<Run> {
             .or_else(|| stays.get(at + 1).map(|next| next.from.max(stay.from)));
         let (until, seen) = (
             until.map(Timestamp::micros),
-            until.map_or_else(|| kept.last_seen(stay), |at| at).micros(),
+            until.unwrap_or_else(|| kept.last_seen(stay)).micros(),
         );
         match runs.last_mut() {
             Some(run) if run.patient == stay.patient => (run.until, run.seen) = (until, seen),
@@ -175,11 +175,10 @@ fn runs(kept: &Associations, stays: &[&Holding]) -> Vec<Run> {
 fn given_run(runs: &[Run], period: &Period, imported_at: Option<Timestamp>) -> Option<usize> {
     let imported_at = imported_at?.micros();
     let in_force = runs.iter().rposition(|run| run.from <= imported_at).unwrap_or(0);
-    let later = runs.iter().enumerate().skip(in_force);
+    let mut later = runs.iter().enumerate().skip(in_force);
     later
-        .filter(|(_, run)| run.patient == period.patient)
+        .find(|(_, run)| run.patient == period.patient)
         .map(|(at, _)| at)
-        .next()
 }
 
 fn timeline(

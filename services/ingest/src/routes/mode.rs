@@ -145,7 +145,11 @@ mod tests {
             (r#"{"enabled":"true"}"#, "INVALID_TYPE"),
             (r#"{"enabled":1}"#, "INVALID_TYPE"),
         ] {
-            assert_eq!(wanted_mode(body.as_bytes()).unwrap_err().code.label(), code, "{body}");
+            assert_eq!(
+                wanted_mode(body.as_bytes()).unwrap_err().code.label(),
+                code,
+                "{body}"
+            );
         }
     }
 
