@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::catalogue::{BUILTIN, Catalogue};
 use crate::history::{self, Examined};
+use crate::ids::PatientId;
 use crate::judge::{NotEnough, Rules, Urls};
 use crate::outcome::Source;
 use crate::reading::{Admission, Audit, AuditFacts, Envelope, Judged, Observation, Refusal};
@@ -86,9 +87,21 @@ impl Mapping {
     /// Judges a raw record.
     #[must_use]
     pub fn judge(&self, envelope: &Envelope<'_>, registry: &Registry) -> Judged {
+        self.judge_settled(envelope, registry, |_| None)
+    }
+
+    /// As [`Self::judge`], where the patients of some items are settled, whatever the registry says: a part of them is
+    /// stored already.
+    #[must_use]
+    pub fn judge_settled(
+        &self,
+        envelope: &Envelope<'_>,
+        registry: &Registry,
+        settled: impl Fn(i32) -> Option<PatientId>,
+    ) -> Judged {
         match envelope.source {
             Source::Http | Source::Backfill | Source::Replay | Source::Release => {
-                self.rules().judge(envelope, registry)
+                self.rules().judge(envelope, registry, settled)
             }
             Source::Migration => {
                 let examined = self.examine(envelope, registry);

@@ -6,6 +6,7 @@
 #![warn(missing_docs)]
 
 mod amend;
+mod associations;
 mod audit;
 mod books;
 mod checkpoints;

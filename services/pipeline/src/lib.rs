@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod amend;
+pub mod associations;
 pub mod backoff;
 #[cfg(feature = "contract")]
 pub mod contract;

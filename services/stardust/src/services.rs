@@ -14,6 +14,7 @@ use stardust_fhir_migrator::Gauges;
 use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
 use stardust_ingest::{Door, DoorConfig, Fallback, HttpConfig, Mode};
 use stardust_legacy_router::Router;
+use stardust_pipeline::associations::Keeping;
 use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::log::{Budget, Log, Topic};
 use stardust_pipeline::pulse::Pulse;
@@ -114,8 +115,13 @@ impl Process {
         let mut watched = Watched::default();
 
         // Both may be away at the start; nothing below waits for them.
+        let keeping = Keeping {
+            holder: format!("{}/{}", settings.instance, std::process::id()),
+            now,
+        };
         let registry = stardust_ingest::follow(registry_feed::start(
             ports.store.clone(),
+            keeping,
             settings.registry_refresh,
             Backoff::default(),
             stopping.clone(),

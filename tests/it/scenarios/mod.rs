@@ -20,6 +20,7 @@ mod mixed;
 mod operations;
 mod outages;
 mod parked;
+mod periods;
 mod rebalances;
 mod reconciling;
 mod remapping;
@@ -80,6 +81,18 @@ const BOTH: &[(&str, Scenario)] = &[
         parked::released_by_themselves_once_the_registry_knows,
     ),
     ("parked::released_by_command", parked::released_by_command),
+    (
+        "periods::a_late_reading_goes_to_who_had_the_device_then",
+        periods::a_late_reading_goes_to_who_had_the_device_then,
+    ),
+    (
+        "periods::an_uncertain_reading_is_released_by_an_imported_period",
+        periods::an_uncertain_reading_is_released_by_an_imported_period,
+    ),
+    (
+        "periods::an_uncertain_reading_goes_to_the_patient_who_is_named",
+        periods::an_uncertain_reading_goes_to_the_patient_who_is_named,
+    ),
     (
         "dead_letters::listed_shown_and_replayed_after_a_change_of_the_mapping",
         dead_letters::listed_shown_and_replayed_after_a_change_of_the_mapping,

@@ -54,21 +54,25 @@ pub(crate) fn dead(item: Option<i32>, device: Option<Mac>, death: Death) -> Read
         main_id: None,
         observation_ids: Vec::new(),
         device,
+        effective: None,
         observations: Vec::new(),
         legacy: None,
         raw_item: String::new(),
     }
 }
 
-/// Asks the registry for the patient, and writes the documents where there is one.
+/// Asks the registry for the patient, and writes the documents where there is one. `settled` is the patient where he
+/// needs no asking for.
 pub(crate) fn judge_planned(
     rules: Rules<'_>,
     facts: &MessageFacts,
     registry: &Registry,
     planned: &Planned<'_>,
     raw_item: String,
+    settled: Option<PatientId>,
 ) -> Reading {
-    let (patient, notes) = owner(facts, registry, planned);
+    let (asked, notes) = owner(facts, registry, planned);
+    let patient = settled.map_or(asked, Ok);
     let ids: Vec<_> = planned.observations.iter().map(|o| o.id).collect();
     let mut reading = Reading {
         item: Some(planned.index),
@@ -87,6 +91,7 @@ pub(crate) fn judge_planned(
         main_id: ids.first().copied(),
         observation_ids: ids,
         device: planned.device,
+        effective: Some(Timestamp::from_seconds(planned.clock.effective)),
         observations: Vec::new(),
         legacy: None,
         raw_item,
@@ -114,7 +119,8 @@ fn owner(
         };
         return (patient, Vec::new());
     };
-    match registry.owner(device, kind) {
+    let effective = Timestamp::from_seconds(planned.clock.effective);
+    match registry.owner_at(device, kind, effective) {
         Err(reason) => (Err(reason), Vec::new()),
         Ok(owner) => {
             let mut notes = Vec::new();

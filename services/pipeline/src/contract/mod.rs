@@ -11,6 +11,7 @@
 //!
 //! `CONTRACT_ONLY=<part of a name>` runs a part of the suite. Time limits are generous: they end a hang, they measure nothing.
 
+mod associations;
 mod broken;
 mod groups;
 mod handover;
@@ -41,6 +42,8 @@ pub use store_ground::{StoreFixture, StoreGround};
 
 use crate::amend::Amend;
 use runner::{promises, run_all};
+
+use crate::associations::AssociationStore;
 
 /// Holds a log to every promise.
 pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
@@ -109,6 +112,25 @@ where
         promises![
             store_amend::an_amendment_changes_what_it_names_and_nothing_else,
             store_amend::observations_come_in_the_order_of_the_log,
+        ],
+    )
+    .await
+}
+
+/// Holds a store that keeps who had a device when to its promises.
+pub async fn association_contract<F>(fixture: F) -> Report
+where
+    F: StoreFixture<Store: AssociationStore>,
+{
+    let at_once = fixture.at_once();
+    run_all(
+        StoreGround::new(fixture),
+        at_once,
+        promises![
+            associations::what_refreshes_saw_comes_back,
+            associations::a_refresh_that_was_overtaken_adds_nothing,
+            associations::an_import_of_periods_takes_the_place_of_the_one_before,
+            associations::the_patient_who_was_named_last_counts,
         ],
     )
     .await
