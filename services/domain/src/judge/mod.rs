@@ -15,7 +15,7 @@ mod plan;
 pub(crate) mod quantities;
 mod reading;
 
-pub(crate) use self::again::NotEnough;
+pub(crate) use self::again::{Mapped, NotEnough};
 pub(crate) use self::reading::dead;
 
 use crate::catalogue::Catalogue;
