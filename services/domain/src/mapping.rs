@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::catalogue::{BUILTIN, Catalogue};
 use crate::history::{self, Examined};
 use crate::ids::PatientId;
-use crate::judge::{NotEnough, Rules, Urls};
+use crate::judge::{Mapped, NotEnough, Rules, Urls};
 use crate::outcome::Source;
-use crate::reading::{Admission, Audit, AuditFacts, Envelope, Judged, Observation, Refusal};
+use crate::reading::{Admission, Audit, AuditFacts, Envelope, Judged, Refusal};
 use crate::registry::Registry;
 use crate::time::{Timestamp, Zone};
 
@@ -114,12 +114,12 @@ impl Mapping {
         }
     }
 
-    /// Maps a stored reading again, with these notes; none where the rules refuse it.
+    /// Maps a stored reading again, with these notes.
     pub(crate) fn again(
         &self,
         reading: &crate::remap::Reading<'_>,
         notes: &[String],
-    ) -> Result<Option<Vec<Observation>>, NotEnough> {
+    ) -> Result<Mapped, NotEnough> {
         // Entries of a migration are mapped by rules of their own, from another kind of raw item.
         if reading.source == Source::Migration {
             return Err(NotEnough);

@@ -61,6 +61,8 @@ pub struct Remapped {
     pub amended: Vec<Amended>,
     /// Observations of kinds that the reading did not have.
     pub beside: Vec<Observation>,
+    /// Where it changes: whether the rules refuse one of its quantities.
+    pub refused: bool,
 }
 
 impl Remapped {
@@ -146,52 +148,47 @@ const WITHDRAWN: &str = "entered-in-error";
 /// # Errors
 /// Where there is nothing that it could be mapped from.
 pub fn remap(mapping: &Mapping, reading: &Reading<'_>) -> Result<Remapped, NotRemappable> {
-    let map = |notes: &[String]| {
-        mapping
-            .again(reading, notes)
-            .map_err(|_| NotRemappable)
-            .map(Option::unwrap_or_default)
-    };
-    let mut fresh = map(&[])?;
+    let map = |notes: &[String]| mapping.again(reading, notes).map_err(|_| NotRemappable);
+    let mut mapped = map(&[])?;
     // As they were stored, to the byte: the rule.
-    if fresh.len() == reading.observations.len()
-        && fresh.iter().all(|f| {
-            reading
-                .observations
-                .iter()
-                .any(|s| s.id == f.id && s.resource == f.json)
-        })
-    {
+    let is_stored = |f: &Observation| {
+        let same = |s: &Stored<'_>| s.id == f.id && s.resource == f.json;
+        reading.observations.iter().any(same)
+    };
+    if mapped.observations.len() == reading.observations.len() && mapped.observations.iter().all(is_stored) {
         return Ok(Remapped::default());
     }
-    let stored = reading
-        .observations
-        .iter()
-        .map(|s| Ok((*s, Fields::read(s.resource).map_err(|_| NotRemappable)?)))
-        .collect::<Result<Vec<_>, NotRemappable>>()?;
     let notes: Vec<String> = [OTHER_KIND, UNREGISTERED, TWIN]
         .into_iter()
-        .filter(|note| stored.iter().any(|(s, _)| s.resource.contains(note)))
+        .filter(|note| reading.observations.iter().any(|s| s.resource.contains(note)))
         .map(str::to_owned)
         .collect();
     if !notes.is_empty() {
-        fresh = map(&notes)?;
+        mapped = map(&notes)?;
     }
-    let mut remapped = Remapped::default();
+    let fresh = mapped.observations;
+    let mut remapped = Remapped {
+        refused: mapped.refused,
+        ..Remapped::default()
+    };
     let mut met = vec![false; fresh.len()];
-    for (at, (before, fields)) in stored.iter().enumerate() {
+    for (at, before) in reading.observations.iter().enumerate() {
         let kind = kind_of(before.resource);
         let after = fresh.iter().position(|f| f.id == before.id).or_else(|| {
             fresh
                 .iter()
                 .position(|f| kind.is_some() && kind_of_key(&f.key) == kind)
         });
-        let amended = match after {
-            Some(index) => {
-                met[index] = true;
-                amended(at, before, fields, &fresh[index])
+        if let Some(index) = after {
+            met[index] = true;
+            if before.resource == fresh[index].json {
+                continue;
             }
-            None => withdrawn(at, before, fields),
+        }
+        let fields = Fields::read(before.resource).map_err(|_| NotRemappable)?;
+        let amended = match after {
+            Some(index) => amended(at, before, &fields, &fresh[index]),
+            None => withdrawn(at, before, &fields),
         };
         remapped.amended.extend(amended);
     }

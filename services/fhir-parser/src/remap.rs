@@ -15,7 +15,7 @@ use stardust_domain::remap::{self, Amended, Difference, NotRemappable, Raws};
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::amend::{Amend, Amendment};
 use stardust_pipeline::log::{Budget, Log, LogError, Topic};
-use stardust_pipeline::store::{ObservationDocument, Position, StoreError};
+use stardust_pipeline::store::{LetterState, ObservationDocument, Position, Shelf, StoreError};
 use stardust_wire::{RawRecord, Subject};
 use uuid::Uuid;
 
@@ -110,6 +110,8 @@ pub struct Remapped {
     unmappable: u64,
     /// Observations that somebody else changed meanwhile; the next run looks at them.
     pub overtaken: u64,
+    /// Dead letters of single quantities that are good by now: closed.
+    pub letters: u64,
     /// How many Observations differ in each field.
     pub fields: BTreeMap<String, u64>,
     /// Some of those that change.
@@ -123,6 +125,10 @@ struct Changed {
     documents: Vec<ObservationDocument>,
     amended: Vec<Amended>,
     beside: Vec<Observation>,
+    /// Whether a quantity of it is still refused.
+    refused: bool,
+    /// Ids of letters that it leaves.
+    letters: Vec<String>,
 }
 
 impl<L: Log, S: Amend> Remapper<L, S> {
@@ -180,6 +186,9 @@ impl<L: Log, S: Amend> Remapper<L, S> {
                 }
             }
             self.leave_out_taken(&mut changed).await?;
+            for reading in &mut changed {
+                reading.letters = self.letters(reading).await?;
+            }
             for reading in &changed {
                 done.count(reading, samples);
             }
@@ -233,6 +242,8 @@ impl<L: Log, S: Amend> Remapper<L, S> {
                 documents: reading.to_vec(),
                 amended: judged.amended,
                 beside: judged.beside,
+                refused: judged.refused,
+                letters: Vec::new(),
             })),
         }
     }
@@ -301,6 +312,24 @@ impl<L: Log, S: Amend> Remapper<L, S> {
         Ok(())
     }
 
+    /// The letters of refused quantities that a reading leaves: it got another Observation, and nothing of it is refused
+    /// any more.
+    async fn letters(&self, reading: &Changed) -> Result<Vec<String>, StoreError> {
+        let Some(first) = reading.documents.first() else {
+            return Ok(Vec::new());
+        };
+        if reading.beside.is_empty() || reading.refused {
+            return Ok(Vec::new());
+        }
+        let writer = &first.writer;
+        let found = self.store.of_receipt(&writer.receipt_id).await?.letters;
+        let ours = found.into_iter().filter(|letter| {
+            let of_it = letter.writer.position.item == writer.position.item;
+            of_it && letter.partial && letter.shelf == Shelf::Dead && letter.state != LetterState::Closed
+        });
+        Ok(ours.map(|letter| letter.id).collect())
+    }
+
     /// Publishes new versions and events, then changes the store; says how many somebody else changed meanwhile.
     async fn write(&self, changed: &[Changed]) -> Result<u64, ReleaseError> {
         let at = (self.now)();
@@ -346,6 +375,10 @@ impl<L: Log, S: Amend> Remapper<L, S> {
         }
         for acked in self.log.publish(outputs.records()).await {
             acked?;
+        }
+        let letters: Vec<String> = changed.iter().flat_map(|c| c.letters.clone()).collect();
+        if !letters.is_empty() {
+            self.store.close_letters(Shelf::Dead, &letters).await?;
         }
         if !beside.is_empty() {
             self.store.insert_observations(&beside).await?;
@@ -399,6 +432,7 @@ impl Changed {
 
 impl Remapped {
     fn count(&mut self, reading: &Changed, samples: usize) {
+        self.letters += reading.letters.len() as u64;
         for amended in &reading.amended {
             let before = &reading.documents[amended.at];
             if amended.status == "entered-in-error" {

@@ -12,12 +12,21 @@ use crate::reading::Observation;
 use crate::remap::Raws;
 use crate::time::Timestamp;
 
+/// What the rules make of a reading.
+#[derive(Debug, Default)]
+pub(crate) struct Mapped {
+    /// Its Observations; none where the rules refuse it.
+    pub observations: Vec<Observation>,
+    /// Whether one of its quantities is refused.
+    pub refused: bool,
+}
+
 /// What there is of the reading is not enough to map it again.
 #[derive(Debug)]
 pub(crate) struct NotEnough;
 
 impl<'m> Rules<'m> {
-    /// Maps a reading again; none where the rules refuse it.
+    /// Maps a reading again.
     pub(crate) fn again(
         self,
         raws: Raws<'_>,
@@ -25,20 +34,27 @@ impl<'m> Rules<'m> {
         received_at: Timestamp,
         patient: PatientId,
         notes: &[String],
-    ) -> Result<Option<Vec<Observation>>, NotEnough> {
+    ) -> Result<Mapped, NotEnough> {
+        let none = Mapped {
+            observations: Vec::new(),
+            refused: true,
+        };
         let (plan, index) = self.of_raws(raws, source, received_at)?;
         let items = match plan.content {
             Content::Items { items, .. } => items,
-            Content::Dead(_) => return Ok(None),
+            Content::Dead(_) => return Ok(none),
             // It carried a reading once, so this is not what it was stored from.
             Content::Status(_) | Content::Nothing => return Err(NotEnough),
         };
         let at = usize::try_from(index).map_err(|_| NotEnough)?;
         let Ok(planned) = items.into_iter().nth(at).ok_or(NotEnough)? else {
-            return Ok(None);
+            return Ok(none);
         };
         let facts = MessageFacts::new(self, plan.gateway, received_at);
-        Ok(Some(observations(self, &facts, &planned, patient, notes)))
+        Ok(Mapped {
+            observations: observations(self, &facts, &planned, patient, notes),
+            refused: !planned.bad.is_empty(),
+        })
     }
 
     /// The plan of the message, or of a message of the one item; and which item of it is meant.

@@ -15,7 +15,7 @@ mod plan;
 pub(crate) mod quantities;
 pub(crate) mod reading;
 
-pub(crate) use self::again::NotEnough;
+pub(crate) use self::again::{Mapped, NotEnough};
 
 use crate::catalogue::Catalogue;
 use crate::mapping::Settings;

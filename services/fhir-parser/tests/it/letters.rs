@@ -77,7 +77,7 @@ impl Bench {
         self.rules.wire.decode(Subject::Raw, &record.value).unwrap()
     }
 
-    async fn letter(&self, shelf: Shelf, id: &str) -> Option<Letter> {
+    pub(super) async fn letter(&self, shelf: Shelf, id: &str) -> Option<Letter> {
         let found = self.file.store().letters(shelf, &[id.to_owned()]).await.unwrap();
         found.into_iter().next().unwrap()
     }

@@ -232,3 +232,40 @@ async fn a_selection_leaves_the_others_alone() {
     }
     assert_eq!(bench.stored().await[0].status, "final", "dry runs");
 }
+
+#[tokio::test]
+async fn a_quantity_that_is_good_by_now_comes_beside_and_its_letter_closes() {
+    let bench = Bench::ready(Some(PATIENT)).await;
+    bench
+        .work(&[bench.record(0, &receipt(1), &pressure(&[&item(131, 350)]))])
+        .await;
+    let id = format!("{}:0:PR", receipt(1));
+    assert_eq!(
+        bench.letter(Shelf::Dead, &id).await.unwrap().state,
+        LetterState::Open
+    );
+    let limit = r#""hard": ["20", "300"], "plausible": ["30", "220"]"#;
+    let higher = changed(limit, r#""hard": ["20", "400"], "plausible": ["30", "220"]"#);
+    let dry = bench.remapper(higher.clone());
+    let dry = dry.run(&Selection::default(), 0, true).await.unwrap();
+    assert_eq!((dry.beside, dry.letters, dry.amended), (1, 1, 0));
+    assert_eq!(
+        bench.letter(Shelf::Dead, &id).await.unwrap().state,
+        LetterState::Open
+    );
+    let done = bench.remap(higher.clone()).await;
+    assert_eq!((done.beside, done.letters, done.amended), (1, 1, 0));
+    assert_eq!(
+        bench.letter(Shelf::Dead, &id).await.unwrap().state,
+        LetterState::Closed
+    );
+    let stored = bench.stored().await;
+    assert_eq!(stored.len(), 2);
+    assert!(
+        stored
+            .iter()
+            .any(|d| !d.main && d.legacy.is_none() && d.status == "preliminary")
+    );
+    let again = bench.remap(higher).await;
+    assert_eq!((again.beside, again.letters, again.unchanged), (0, 0, 2));
+}

@@ -96,6 +96,10 @@ fn say(done: &Remapped, version: &str, dry_run: bool, values: bool) {
             done.beside,
             format!("{verb} added beside (a kind that the reading did not have)"),
         ),
+        (
+            done.letters,
+            format!("dead letters of single quantities {verb} closed: they are good by this mapping"),
+        ),
         (done.unchanged, "stay as they are".to_owned()),
         (
             done.not_remappable,
@@ -181,7 +185,7 @@ fn object(done: &Remapped, version: &str, dry_run: bool, values: bool) -> Value 
     json!({
         "mapping_version": version, "dry_run": dry_run, "readings": done.readings, "observations": done.observations,
         "amended": done.amended, "entered_in_error": done.withdrawn, "beside": done.beside,
-        "unchanged": done.unchanged, "not_remappable": done.not_remappable, "overtaken": done.overtaken,
+        "unchanged": done.unchanged, "not_remappable": done.not_remappable, "overtaken": done.overtaken, "letters_closed": done.letters,
         "fields": done.fields, "samples": samples,
     })
 }
