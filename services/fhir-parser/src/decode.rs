@@ -1,5 +1,7 @@
 //! Decode and judge: from a record of the log to readings with a verdict.
 
+use std::borrow::Cow;
+
 use stardust_domain::ids::Mac;
 use stardust_domain::mapping::Mapping;
 use stardust_domain::outcome::{DeadReason, Source, Stage};
@@ -47,6 +49,17 @@ impl Message {
         match self.raw.wanted() {
             Some(items) => items.iter().copied().map(Some).collect(),
             None => vec![None],
+        }
+    }
+
+    /// The key of what is said of it: the gateway, of a migrated entry its document, else the receipt.
+    pub(crate) fn key(&self) -> Cow<'_, str> {
+        if let Some(document) = &self.judged.document {
+            return Cow::Borrowed(document);
+        }
+        match self.gateway().filter(|_| self.raw.migration_run.is_none()) {
+            Some(gateway) => Cow::Owned(gateway.to_string()),
+            None => Cow::Borrowed(&self.raw.receipt_id),
         }
     }
 

@@ -243,7 +243,6 @@ impl<'a> Outputs<'a> {
             mapping_version,
         });
         let gateway = gateway.map(|mac| mac.to_string());
-        let key = gateway.as_deref().unwrap_or(&message.raw.receipt_id);
         let record = AuditRecord {
             id: event.id.to_string().into(),
             receipt_id: Cow::Borrowed(&message.raw.receipt_id),
@@ -256,7 +255,7 @@ impl<'a> Outputs<'a> {
             event: Cow::Borrowed(&event.json),
         };
         let Rules { topics, wire, .. } = self.rules;
-        self.sheaf.push(&topics.audit, key, |out| {
+        self.sheaf.push(&topics.audit, &message.key(), |out| {
             wire.append(Subject::Audit, &record, out)
         })
     }
@@ -297,7 +296,6 @@ impl<'a> Outputs<'a> {
         letters: &[&Letter],
     ) -> Result<(), WireError> {
         let raw = &message.raw;
-        let key = raw.gateway.clone().unwrap_or_else(|| raw.receipt_id.clone());
         let items = letters.iter().map(|l| LetterItem {
             item_index: Some(l.writer.position.item).filter(|item| *item >= 0),
             stage: l.stage.clone(),
@@ -313,7 +311,7 @@ impl<'a> Outputs<'a> {
         };
         let wire = &self.rules.wire;
         self.sheaf
-            .push(&topic, &key, |out| wire.append(subject, &record, out))
+            .push(&topic, &message.key(), |out| wire.append(subject, &record, out))
     }
 
     fn status(&mut self, message: &Message) -> Result<(), WireError> {

@@ -57,6 +57,32 @@ impl<'a> Body<'a> {
     }
 }
 
+/// The keys that what is said of an entry goes under.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keys {
+    /// Of its raw record: the patient, else the document.
+    pub topic: String,
+    /// Of its audit events and letters: the document.
+    pub document: String,
+}
+
+/// The keys of the body of a raw record; none where it is no entry.
+#[must_use]
+pub fn keys_of(body: &[u8]) -> Option<Keys> {
+    let value = read(body)?;
+    let body = Body::of(&value)?;
+    let topic = patient(body.document).map_or_else(|| body.id.clone(), |patient| patient.to_string());
+    Some(Keys {
+        topic,
+        document: body.id,
+    })
+}
+
+fn read(body: &[u8]) -> Option<Value<'_>> {
+    let text = std::str::from_utf8(body).ok().filter(|text| !is_too_deep(text))?;
+    Value::read(Raw::of_object(text)?).ok()
+}
+
 /// Judges the body of a raw record of a migration. `received_at` of the envelope is when it was published.
 pub(crate) fn examine(rules: Rules<'_>, envelope: &Envelope<'_>, registry: &Registry) -> Examined {
     let refused = |document, detail: &str| Examined {
@@ -64,13 +90,7 @@ pub(crate) fn examine(rules: Rules<'_>, envelope: &Envelope<'_>, registry: &Regi
         readings: vec![dead(None, None, unreadable(detail))],
         ..Examined::default()
     };
-    let text = std::str::from_utf8(envelope.body)
-        .ok()
-        .filter(|text| !is_too_deep(text));
-    let value = text
-        .and_then(Raw::of_object)
-        .and_then(|raw| Value::read(raw).ok());
-    let (Some(text), Some(value)) = (text, &value) else {
+    let Some(value) = &read(envelope.body) else {
         return refused(
             None,
             "not an entry of a history document, or with a text that cannot be read",
@@ -102,7 +122,6 @@ pub(crate) fn examine(rules: Rules<'_>, envelope: &Envelope<'_>, registry: &Regi
         rules,
         envelope,
         registry,
-        text,
         body,
         table,
     }
@@ -122,7 +141,6 @@ struct Examination<'a> {
     rules: Rules<'a>,
     envelope: &'a Envelope<'a>,
     registry: &'a Registry,
-    text: &'a str,
     body: Body<'a>,
     table: &'static [Field],
 }
@@ -288,7 +306,7 @@ impl<'a> Examination<'a> {
             device: facts.device,
             observations: Vec::new(),
             legacy: None,
-            raw_item: format!(r#"{{"history":{},"item":{index}}}"#, self.text),
+            raw_item: self.raw_item(index),
         };
         if let Ok(patient) = facts.patient {
             let told = Taken {
@@ -314,6 +332,12 @@ impl<'a> Examination<'a> {
             }
         }
         reading
+    }
+
+    /// All of the body, to map the reading again.
+    fn raw_item(&self, index: i32) -> String {
+        let body = std::str::from_utf8(self.envelope.body).unwrap_or_default();
+        format!(r#"{{"history":{body},"item":{index}}}"#)
     }
 
     fn row(&self, measured: &Measured<'_>) -> Option<usize> {

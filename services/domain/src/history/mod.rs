@@ -52,6 +52,7 @@ pub use account::Account;
 pub use document::{DocumentError, Entries, HistoryDocument, Shape};
 pub use entry::Entry;
 pub(crate) use examine::{Examined, examine};
+pub use examine::{Keys, keys_of};
 pub use fields::COLLECTIONS;
 
 /// `content_type` of the raw records of a migration.

@@ -323,8 +323,8 @@ impl<'m> Reader<'m> {
 fn nothing(rule: Rule, number: &Number) -> Option<&'static str> {
     match number {
         Number::Nothing(how) => Some(how),
-        Number::Infinite if rule == Rule::Bmi => Some("infinite"),
-        Number::Words(text) if rule == Rule::Bmi && is_infinite(text) => Some("infinite"),
+        Number::Infinite if rule == Rule::Bmi => Some("infinity"),
+        Number::Words(text) if rule == Rule::Bmi && is_infinite(text) => Some("infinity"),
         Number::Is { .. } if number.is_zero() && rule != Rule::Count => Some("zero"),
         Number::Is { value, .. } => match rule {
             Rule::Sentinel(sentinel) if is(*value, sentinel) => Some("measured and failed"),

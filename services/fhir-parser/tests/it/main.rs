@@ -1,6 +1,7 @@
 //! The parser's unit of work over a real store: who wins, what is rebuilt, what comes of copies.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod histories;
 mod letters;
 
 use std::sync::Arc;

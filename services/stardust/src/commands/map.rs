@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
+use clap::builder::PossibleValuesParser;
+use stardust_domain::history::COLLECTIONS;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 
@@ -20,6 +22,12 @@ pub struct MapArgs {
     /// The receipt time of every message (default: now).
     #[arg(long, value_name = "TIME", value_parser = super::time)]
     received_at: Option<Timestamp>,
+    /// The lines are documents of this history collection, as they would be migrated: one line out for each entry.
+    #[arg(long, value_name = "COLLECTION", value_parser = PossibleValuesParser::new(COLLECTIONS))]
+    history: Option<String>,
+    /// The database that the documents are of: a part of their receipts.
+    #[arg(long, value_name = "NAME", default_value = "AMY", requires = "history")]
+    database: String,
 }
 
 /// Maps stdin to stdout.
@@ -33,13 +41,14 @@ pub fn run(settings: &Settings, args: &MapArgs) -> Result<ExitCode, Failure> {
         None => Registry::default(),
     };
     let received_at = args.received_at.unwrap_or_else(crate::services::now);
-    crate::map::map(
-        &mapping,
-        &registry,
-        received_at,
-        stdin().lock(),
-        BufWriter::new(stdout().lock()),
-    )
+    let (input, output) = (stdin().lock(), BufWriter::new(stdout().lock()));
+    match &args.history {
+        Some(collection) => {
+            let place = (args.database.as_str(), collection.as_str());
+            crate::map::map_histories(&mapping, &registry, received_at, place, input, output)
+        }
+        None => crate::map::map(&mapping, &registry, received_at, input, output),
+    }
     .context("map")?;
     Ok(ExitCode::SUCCESS)
 }
