@@ -5,6 +5,7 @@ mod batches;
 mod histories;
 mod line;
 mod messages;
+mod mode;
 mod records;
 mod registry;
 mod settings;
@@ -47,6 +48,7 @@ pub fn all() -> Vec<Target> {
     let mut all = vec![
         messages::target(),
         batches::target(),
+        mode::target(),
         registry::target(),
         settings::target(),
     ];
