@@ -14,7 +14,11 @@ use crate::stage::Parser;
 
 /// The run of a raw record. Letters of other services are no records of a run.
 fn run_of(message: &Message) -> Option<&String> {
-    message.raw.migration_run.as_ref().filter(|_| message.letter.is_none())
+    message
+        .raw
+        .migration_run
+        .as_ref()
+        .filter(|_| message.letter.is_none())
 }
 
 fn is_of(message: &Message, runs: &[String]) -> bool {

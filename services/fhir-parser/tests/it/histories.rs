@@ -56,13 +56,6 @@ impl Bench {
             .collect()
     }
 
-    fn said(&self, outputs: &[NewRecord]) -> Vec<String> {
-        self.outcomes(outputs)
-            .into_iter()
-            .map(|(_, outcome)| outcome)
-            .collect()
-    }
-
     /// What stands in the raw topic of the file, as if it stood behind the originals of partition 3.
     async fn sent_back(&self) -> Vec<LogRecord> {
         let log = self.file.log();

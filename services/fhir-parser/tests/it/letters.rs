@@ -86,7 +86,7 @@ impl Bench {
         self.letter(Shelf::Dead, id).await.map(|l| l.state)
     }
 
-    fn said(&self, outputs: &[NewRecord]) -> Vec<String> {
+    pub(crate) fn said(&self, outputs: &[NewRecord]) -> Vec<String> {
         self.outcomes(outputs)
             .into_iter()
             .map(|(_, outcome)| outcome)
