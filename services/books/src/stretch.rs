@@ -137,8 +137,8 @@ impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
             stretch.last_ms = last.timestamp_ms;
             stretch.to = last.offset + 1;
             let worked = page.partition_point(|r| r.offset < span.done);
-            let mut messages = self.page_lines(&page).await?;
-            let waiting: Vec<Line> = messages.split_off(worked).into_iter().flatten().collect();
+            let messages = self.lines(&page[..worked]).await?;
+            let waiting: Vec<Line> = self.lines(&page[worked..]).await?.into_iter().flatten().collect();
             let both = messages.iter().flatten().chain(&waiting);
             self.look_back(span, begins_ms, both, &mut earlier).await?;
             let seen = |line: &Line| line.copy && earlier.receipts.contains(&line.unit.0);

@@ -35,7 +35,7 @@ pub(crate) struct Workshop {
 }
 
 /// Documents that are done once the records of their chunk, and of those before it, are in the log.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Step {
     /// Where to go on behind them.
     pub(crate) place: String,
@@ -48,7 +48,7 @@ pub(crate) struct Step {
 #[derive(Debug, Default)]
 pub(crate) struct Chunk {
     pub(crate) records: Vec<NewRecord>,
-    pub(crate) step: Option<Step>,
+    pub(crate) step: Option<Box<Step>>,
     bytes: usize,
 }
 
@@ -58,11 +58,7 @@ impl Chunk {
     }
 
     fn done(&mut self, document: &SourceDocument, tally: Tally) {
-        let step = self.step.get_or_insert_with(|| Step {
-            place: String::new(),
-            size: 0,
-            tally: Tally::default(),
-        });
+        let step = self.step.get_or_insert_default();
         step.place.clone_from(&document.place);
         step.size += document.size;
         step.tally.add(tally);

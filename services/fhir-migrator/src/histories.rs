@@ -368,6 +368,7 @@ fn apply(progress: &mut Progress, fed: Fed, lost: u64, refused: &mut BTreeMap<us
             let waiting = refused.entry(at).or_default();
             *waiting += lost;
             if let Some(step) = chunk.step {
+                let step = *step;
                 collection.place = Some(step.place);
                 collection.read += step.size;
                 collection.tally.add(step.tally);

@@ -120,14 +120,16 @@ fn details(out: &mut String, c: &CollectionProgress) {
 
 /// A label may come from a document: what could command a terminal is written out.
 fn shown(label: &str) -> String {
-    label.chars().fold(String::with_capacity(label.len()), |mut out, c| {
-        if c.is_control() {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-        out
-    })
+    label
+        .chars()
+        .fold(String::with_capacity(label.len()), |mut out, c| {
+            if c.is_control() {
+                out.extend(c.escape_unicode());
+            } else {
+                out.push(c);
+            }
+            out
+        })
 }
 
 fn list(out: &mut String, name: &str, what: &str, counts: &Counts) {

@@ -12,12 +12,22 @@ use stardust_pipeline::store::{Store, StoreError};
 use crate::decode::Message;
 use crate::stage::Parser;
 
+/// The run of a raw record. Letters of other services are no records of a run.
+fn run_of(message: &Message) -> Option<&String> {
+    message
+        .raw
+        .migration_run
+        .as_ref()
+        .filter(|_| message.letter.is_none())
+}
+
+fn is_of(message: &Message, runs: &[String]) -> bool {
+    run_of(message).is_some_and(|run| runs.contains(run))
+}
+
 /// The runs that records of a batch name.
 fn runs_of(messages: &[Message]) -> Vec<String> {
-    let runs: BTreeSet<&String> = messages
-        .iter()
-        .filter_map(|m| m.raw.migration_run.as_ref())
-        .collect();
+    let runs: BTreeSet<&String> = messages.iter().filter_map(run_of).collect();
     runs.into_iter().cloned().collect()
 }
 
@@ -30,16 +40,9 @@ impl<S: Store + Retractions> Parser<S> {
         }
         let marked = self.store().retracted(&runs).await?;
         if !marked.is_empty() {
-            for message in messages.iter_mut() {
-                if message
-                    .raw
-                    .migration_run
-                    .as_ref()
-                    .is_some_and(|run| marked.contains(run))
-                {
-                    message.judged.readings.clear();
-                    message.judged.status = None;
-                }
+            for message in messages.iter_mut().filter(|m| is_of(m, &marked)) {
+                message.judged.readings.clear();
+                message.judged.status = None;
             }
             self.sweep(&marked, messages).await?;
             runs.retain(|run| !marked.contains(run));
@@ -68,12 +71,7 @@ impl<S: Store + Retractions> Parser<S> {
         }
         let places: Vec<(String, i32, i64)> = messages
             .iter()
-            .filter(|m| {
-                m.raw
-                    .migration_run
-                    .as_ref()
-                    .is_some_and(|run| marked.contains(run))
-            })
+            .filter(|m| is_of(m, marked))
             .map(|m| (m.topic.clone(), m.partition, m.offset))
             .collect();
         self.store().sweep_letters(&places).await

@@ -77,7 +77,7 @@ pub struct Run {
     pub updated: Timestamp,
     /// Rises by one with each save.
     pub version: i64,
-    /// Its place in the source and its counts, as a JSON object. What should show in a list of runs stands under
+    /// Its place in the source and its counts, as a JSON object (whose spelling may change). What should show in a list of runs stands under
     /// `counts`, a number for each label.
     pub progress: String,
 }

@@ -21,7 +21,7 @@ pub enum AnySource {
 /// The documents of one of its collections.
 pub enum AnyDocuments {
     /// Of a database.
-    Mongo(MongoDocuments),
+    Mongo(Box<MongoDocuments>),
     /// Of a file.
     File(FileDocuments),
 }
@@ -85,7 +85,10 @@ impl Source for AnySource {
 
     async fn open(&self, collection: &str, after: Option<&str>) -> Result<AnyDocuments, SourceError> {
         match self {
-            Self::Mongo(source) => source.open(collection, after).await.map(AnyDocuments::Mongo),
+            Self::Mongo(source) => {
+                let documents = source.open(collection, after).await?;
+                Ok(AnyDocuments::Mongo(Box::new(documents)))
+            }
             Self::Folder(source) => source.open(collection, after).await.map(AnyDocuments::File),
         }
     }

@@ -196,8 +196,16 @@ pub fn a_hospital_is_migrated_as_its_books_say(backend: Backend) {
         let collections = verified["collections"].as_object().expect("by collection");
         collections.values().filter_map(|c| c[what].as_u64()).sum()
     };
-    for (ours, theirs) in [("stored", "readings"), ("rejected", "dead"), ("waiting", "parked")] {
-        assert_eq!(of(&verified, ours), totals[theirs].as_u64().unwrap(), "{ours}: {verified}");
+    for (ours, theirs) in [
+        ("stored", "readings"),
+        ("rejected", "dead"),
+        ("waiting", "parked"),
+    ] {
+        assert_eq!(
+            of(&verified, ours),
+            totals[theirs].as_u64().unwrap(),
+            "{ours}: {verified}"
+        );
     }
     assert_eq!(migrated(&stored) as u64, totals["readings"].as_u64().unwrap());
 
@@ -207,9 +215,15 @@ pub fn a_hospital_is_migrated_as_its_books_say(backend: Backend) {
     queue_empty(&ground.stack);
     let again = read(&ground.stack);
     assert_eq!(again.texts, stored.texts, "a second run changes nothing");
-    assert_eq!((again.dead.len(), again.parked.len()), (stored.dead.len(), stored.parked.len()));
+    assert_eq!(
+        (again.dead.len(), again.parked.len()),
+        (stored.dead.len(), stored.parked.len())
+    );
     let verified = ground.verified(&run_of(&second));
-    assert_eq!(of(&verified, "stored_before"), totals["readings"].as_u64().unwrap());
+    assert_eq!(
+        of(&verified, "stored_before"),
+        totals["readings"].as_u64().unwrap()
+    );
     assert_eq!(of(&verified, "stored"), 0, "{verified}");
     ground.stack.terminate_all();
 }
@@ -235,7 +249,8 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
     let mut ground = Ground::new(backend, 13, Format::Bson);
     ground.stack.set("MIGRATION_BATCH_SIZE", "2");
     ground.stack.start();
-    let seed = std::env::var("SEED").map_or_else(|_| ward::now().unsigned_abs(), |n| n.parse().expect("a number"));
+    let seed =
+        std::env::var("SEED").map_or_else(|_| ward::now().unsigned_abs(), |n| n.parse().expect("a number"));
     println!("    SEED={seed}");
     let mut moments = StdRng::seed_from_u64(seed);
     let mut killed = 0;
@@ -258,7 +273,10 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
     assert!(runs.iter().all(|run| run["state"] == "finished"), "{runs:?}");
     agrees(&report, &ground.books);
     let stored = settled(&ground.stack);
-    assert_eq!(migrated(&stored) as u64, ground.books["totals"]["readings"].as_u64().unwrap());
+    assert_eq!(
+        migrated(&stored) as u64,
+        ground.books["totals"]["readings"].as_u64().unwrap()
+    );
     ground.verified(&run_of(&report));
     ground.stack.terminate_all();
 }
@@ -286,7 +304,11 @@ pub fn rolled_back_beside_live_readings(backend: Backend) {
     queue_empty(&ground.stack);
     let stored = read(&ground.stack);
     assert_eq!(migrated(&stored), 0, "everything of the run is gone");
-    assert_eq!((stored.dead.len(), stored.parked.len()), (0, 0), "its letters too");
+    assert_eq!(
+        (stored.dead.len(), stored.parked.len()),
+        (0, 0),
+        "its letters too"
+    );
     for id in acknowledged.iter().flat_map(|a| &a.observation_ids) {
         stored.observation(id);
     }
@@ -302,9 +324,10 @@ pub fn rolled_back_beside_live_readings(backend: Backend) {
 
     // A group that starts at the first record.
     ground.stack.terminate_all();
-    ground
-        .stack
-        .set("FHIR_QUEUE_NAME", &format!("{}.again", ground.stack.setting("FHIR_QUEUE_NAME")));
+    ground.stack.set(
+        "FHIR_QUEUE_NAME",
+        &format!("{}.again", ground.stack.setting("FHIR_QUEUE_NAME")),
+    );
     ground.stack.start();
     queue_empty(&ground.stack);
     let replayed = read(&ground.stack);
@@ -315,7 +338,10 @@ pub fn rolled_back_beside_live_readings(backend: Backend) {
     assert_ne!(run_of(&again), run);
     queue_empty(&ground.stack);
     let stored = read(&ground.stack);
-    assert_eq!(migrated(&stored) as u64, ground.books["totals"]["readings"].as_u64().unwrap());
+    assert_eq!(
+        migrated(&stored) as u64,
+        ground.books["totals"]["readings"].as_u64().unwrap()
+    );
     ground.verified(&run_of(&again));
     ground.stack.terminate_all();
 }
@@ -355,7 +381,10 @@ pub fn the_service_migrates_each_source_once(backend: Backend) {
     sleep(Duration::from_secs(1));
     assert_eq!(ground.runs().len(), 1, "once");
     let stored = read(&ground.stack);
-    assert_eq!(migrated(&stored) as u64, ground.books["totals"]["readings"].as_u64().unwrap());
+    assert_eq!(
+        migrated(&stored) as u64,
+        ground.books["totals"]["readings"].as_u64().unwrap()
+    );
     ground.verified(&run);
     ground.stack.terminate(name);
     ground.stack.terminate_all();
@@ -365,7 +394,11 @@ pub fn the_service_migrates_each_source_once(backend: Backend) {
 pub fn a_source_that_cannot_be_read_is_named() {
     let ground = Ground::new(Backend::Embedded, 23, Format::Bson);
     let dump = PathBuf::from(ground.from.clone().expect("files"));
-    let migrate = |from: &str| ground.stack.run(&["migrate", "histories", "--json", "--from", from]);
+    let migrate = |from: &str| {
+        ground
+            .stack
+            .run(&["migrate", "histories", "--json", "--from", from])
+    };
     let nowhere = migrate(&dump.join("nowhere").display().to_string());
     assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
     assert!(nowhere.stderr.contains("nowhere"), "{nowhere:?}");
@@ -373,10 +406,16 @@ pub fn a_source_that_cannot_be_read_is_named() {
     std::fs::create_dir(&empty).expect("a folder");
     let none = migrate(&empty.display().to_string());
     assert_eq!(none.code, Some(1), "{none:?}");
-    assert!(none.stderr.contains("none of the history collections"), "{none:?}");
+    assert!(
+        none.stderr.contains("none of the history collections"),
+        "{none:?}"
+    );
     let password = migrate("mongodb://ward:hush@127.0.0.1:1/AMY");
     assert_eq!(password.code, Some(2), "{password:?}");
-    assert!(!password.stderr.contains("hush") && password.stderr.contains("MIGRATE_FROM"), "{password:?}");
+    assert!(
+        !password.stderr.contains("hush") && password.stderr.contains("MIGRATE_FROM"),
+        "{password:?}"
+    );
 
     // A dump whose last document is cut off, and without one of the collections.
     let file = dump.join("step_histories.bson");
@@ -388,21 +427,40 @@ pub fn a_source_that_cannot_be_read_is_named() {
     let report: Value = serde_json::from_str(cut.stdout.trim()).expect("a report");
     let of = |report: &Value, name: &str| -> Value {
         let collections = report["collections"].as_array().expect("collections").clone();
-        collections.into_iter().find(|c| c["collection"] == name).expect("it is named")
+        collections
+            .into_iter()
+            .find(|c| c["collection"] == name)
+            .expect("it is named")
     };
     let steps = of(&report, "step_histories");
     assert_eq!(steps["done"], false);
     assert!(
-        steps["trouble"].as_str().expect("trouble").contains("ends in the middle"),
+        steps["trouble"]
+            .as_str()
+            .expect("trouble")
+            .contains("ends in the middle"),
         "{steps}"
     );
-    let whole = ground.books["collections"]["step_histories"]["documents"].as_u64().unwrap();
-    assert_eq!(steps["documents"].as_u64(), Some(whole - 1), "what is whole is taken");
+    let whole = ground.books["collections"]["step_histories"]["documents"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(
+        steps["documents"].as_u64(),
+        Some(whole - 1),
+        "what is whole is taken"
+    );
     assert_eq!(of(&report, "spo2_histories")["present"], false);
-    assert_eq!(of(&report, "lipid_histories")["done"], true, "nobody else is harmed");
+    assert_eq!(
+        of(&report, "lipid_histories")["done"],
+        true,
+        "nobody else is harmed"
+    );
     // Repaired, the same run goes on.
     std::fs::write(&file, &bytes).expect("the disk has room");
     let repaired = ground.report(&[]);
-    assert_eq!((&repaired["run"], &repaired["resumed"]), (&report["run"], &json!(true)));
+    assert_eq!(
+        (&repaired["run"], &repaired["resumed"]),
+        (&report["run"], &json!(true))
+    );
     assert_eq!(of(&repaired, "step_histories")["documents"].as_u64(), Some(whole));
 }

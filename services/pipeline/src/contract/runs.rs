@@ -41,7 +41,7 @@ fn run(id: &str, n: i64) -> Run {
         started: instant(n),
         updated: Timestamp::from_micros(instant(n + 1).micros() + 7),
         version: 1,
-        progress: r#"{"collections":[{"name":"blood_sugar_histories","place":"{\"$oid\":\"65a0\"}","entries":30000000000}],"none":null}"#.into(),
+        progress: r#"{"collections":[{"entries":30000000000,"name":"blood_sugar_histories","place":"{\"$oid\":\"65a0\"}"}],"none":null}"#.into(),
     }
 }
 

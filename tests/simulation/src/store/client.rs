@@ -182,6 +182,20 @@ impl SimStore {
 }
 
 /// No migration runs here.
+impl Retractions for SimStore {
+    async fn retracted(&self, _: &[String]) -> Result<Vec<String>, StoreError> {
+        self.read("retracted", |_| Vec::new()).await
+    }
+
+    async fn sweep_letters(&self, _: &[(String, i32, i64)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn sweep(&self, _: &str) -> Result<u64, StoreError> {
+        self.read("sweep", |_| 0).await
+    }
+}
+
 impl Store for SimStore {
     async fn prepare(&self) -> Result<(), StoreError> {
         self.read("prepare", |_| ()).await
@@ -502,20 +516,5 @@ impl Store for SimStore {
             once.iter().any(|()| s.lease(&name, &holder, seconds, now_ms))
         })
         .await
-    }
-}
-
-/// Nobody migrates anything in the simulated world, so that no run is ever rolled back and there is nothing to sweep.
-impl Retractions for SimStore {
-    async fn retracted(&self, _runs: &[String]) -> Result<Vec<String>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn sweep(&self, _run: &str) -> Result<u64, StoreError> {
-        Ok(0)
-    }
-
-    async fn sweep_letters(&self, _places: &[(String, i32, i64)]) -> Result<(), StoreError> {
-        Ok(())
     }
 }

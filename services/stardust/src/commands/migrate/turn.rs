@@ -19,7 +19,9 @@ where
         match work().await {
             Err(MigrateError::Busy(_)) if Instant::now() < until => {
                 if !std::mem::replace(&mut said, true) {
-                    eprintln!("another process works on this source, or was killed at it: waiting for my turn");
+                    eprintln!(
+                        "another process works on this source, or was killed at it: waiting for my turn"
+                    );
                 }
                 sleep(Duration::from_millis(500)).await;
             }
