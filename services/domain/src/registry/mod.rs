@@ -7,6 +7,7 @@ mod builder;
 mod clean;
 mod export;
 mod report;
+mod resources;
 
 use std::collections::{HashMap, HashSet};
 
@@ -16,6 +17,10 @@ use crate::outcome::ParkReason;
 pub use builder::RegistryBuilder;
 pub use export::{ExportError, for_each_document, parse_export};
 pub use report::{ImportReport, Oddity};
+pub use resources::{
+    RegistryResource, Remark, ResourceBuilder, ResourceKind, ResourceReport, Stay, association_id,
+    organization_id,
+};
 
 /// The fields under which a sub-device can stand in the registry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
