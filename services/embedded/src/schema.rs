@@ -94,6 +94,9 @@ CREATE TABLE IF NOT EXISTS books (
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, started_us INTEGER NOT NULL,
     updated_us INTEGER NOT NULL, version INTEGER NOT NULL, progress TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS resources (
+    kind TEXT NOT NULL, id TEXT NOT NULL, resource TEXT NOT NULL, patient TEXT, device TEXT, created_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 ";
 
 /// Waits for another process in short naps: it may leave the lock only for an instant.

@@ -24,6 +24,7 @@ mod observations;
 mod prepare;
 mod receipts;
 mod registry;
+mod resources;
 mod runs;
 mod scanner;
 mod store;

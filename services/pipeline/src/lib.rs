@@ -13,6 +13,7 @@ pub mod partition;
 pub mod pulse;
 pub mod registry_feed;
 pub mod relay;
+pub mod resources;
 pub mod runs;
 pub mod settled;
 pub mod spool;

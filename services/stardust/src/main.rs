@@ -6,6 +6,7 @@ mod demo;
 mod fallback;
 mod keys;
 mod ports;
+mod resource_ports;
 mod retention;
 mod run_ports;
 mod schema_registry;

@@ -19,7 +19,7 @@ pub use export::{ExportError, for_each_document, parse_export};
 pub use report::{ImportReport, Oddity};
 pub use resources::{
     RegistryResource, Remark, ResourceBuilder, ResourceKind, ResourceReport, Stay, association_id,
-    organization_id,
+    organization_id, resource_sources,
 };
 
 /// The fields under which a sub-device can stand in the registry.

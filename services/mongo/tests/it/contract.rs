@@ -6,7 +6,7 @@ use std::time::Duration;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document};
 use stardust_mongo::{Bulk, MongoStore};
-use stardust_pipeline::contract::{Report, StoreFixture, runs_contract, store_contract};
+use stardust_pipeline::contract::{Report, StoreFixture, resources_contract, runs_contract, store_contract};
 use stardust_pipeline::store::{RegistryDocuments, StoreError};
 
 use crate::proxy::Proxy;
@@ -118,4 +118,9 @@ async fn it_keeps_them_on_servers_without_bulk_write() {
 #[tokio::test(flavor = "multi_thread")]
 async fn runs_keep_their_promises() {
     holds(Bulk::Fitting, runs_contract).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_keep_their_promises() {
+    holds(Bulk::Fitting, resources_contract).await;
 }

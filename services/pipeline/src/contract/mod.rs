@@ -19,6 +19,7 @@ mod log_ground;
 mod log_outage;
 mod offsets;
 mod records;
+mod resources;
 mod runner;
 mod runs;
 mod samples;
@@ -33,6 +34,7 @@ mod wait;
 
 pub use broken::{Broken, Kept};
 pub use log_ground::{LogFixture, LogGround};
+pub use resources::resources_contract;
 pub use runner::Report;
 pub use runs::runs_contract;
 pub use store_ground::{StoreFixture, StoreGround};

@@ -26,19 +26,22 @@ pub enum RegistryCommand {
     List,
 }
 
+/// The documents of a file of a folder, as `mongoexport` writes it; none where there is no such file.
+pub fn file(folder: &Path, name: &str) -> anyhow::Result<Option<Vec<serde_json::Value>>> {
+    let path = folder.join(name);
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            let documents = parse_export(&bytes).with_context(|| path.display().to_string())?;
+            Ok(Some(documents))
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| path.display().to_string()),
+    }
+}
+
 /// Reads the three files of a folder.
 pub fn read(folder: &Path) -> anyhow::Result<RegistryDocuments> {
-    let file = |name: &str| -> anyhow::Result<Option<Vec<serde_json::Value>>> {
-        let path = folder.join(name);
-        match std::fs::read(&path) {
-            Ok(bytes) => {
-                let documents = parse_export(&bytes).with_context(|| path.display().to_string())?;
-                Ok(Some(documents))
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e).with_context(|| path.display().to_string()),
-        }
-    };
+    let file = |name: &str| file(folder, name);
     let (boxes, devices, patients) = (
         file("amy_boxes.json")?,
         file("amy_devices.json")?,

@@ -19,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
 
-use super::{ImportReport, RegistryBuilder, clean};
+use super::{DeviceKind, ImportReport, RegistryBuilder, clean};
 use crate::ids::{Mac, PatientId};
 use crate::mapping::Settings;
 
@@ -96,6 +96,33 @@ impl RegistryResource {
             device: None,
         }
     }
+}
+
+/// The collections that the resources are made of, with the fields that are read.
+#[must_use]
+pub fn resource_sources() -> [(&'static str, Vec<&'static str>); 4] {
+    let device_fields = DeviceKind::ALL
+        .iter()
+        .flat_map(|kind| kind.device_fields().iter().copied());
+    let patient_fields = DeviceKind::ALL.iter().map(|kind| kind.patient_field());
+    [
+        ("hospitals", [organization::FIELDS, &["is_deleted"]].concat()),
+        (
+            "patients",
+            patient_fields
+                .chain(["ava_mac_address", "is_deleted"])
+                .chain(patient::FIELDS.iter().copied())
+                .collect(),
+        ),
+        (
+            "amy_boxes",
+            ["mac_address", "patient_id", "is_deleted", "name", "imei", "model"].to_vec(),
+        ),
+        (
+            "amy_devices",
+            device_fields.chain(["patient_id", "is_deleted"]).collect(),
+        ),
+    ]
 }
 
 /// What was read, made and left out.

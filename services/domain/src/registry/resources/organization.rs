@@ -9,6 +9,18 @@ use super::{RegistryResource, ResourceKind, ResourceReport};
 use crate::ids::{PatientId, uuid_of};
 use crate::mapping::Settings;
 
+/// What is read here, beside the `_id`.
+pub(super) const FIELDS: &[&str] = &[
+    "organizecode",
+    "name",
+    "en_name",
+    "th_name",
+    "phone",
+    "email",
+    "website",
+    "address",
+];
+
 /// The id of the Organization of a hospital: UUIDv5 of `org|1|<_id, 24 lower hex>`.
 ///
 /// ```

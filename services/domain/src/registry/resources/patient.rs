@@ -11,6 +11,19 @@ use super::{RegistryResource, ResourceKind, ResourceReport};
 use crate::ids::PatientId;
 use crate::mapping::Settings;
 
+/// What is read here, beside the `_id`.
+pub(super) const FIELDS: &[&str] = &[
+    "hn_id_no",
+    "id_card",
+    "amy_id",
+    "first_name",
+    "last_name",
+    "phone",
+    "email",
+    "gender",
+    "birth_date",
+    "hospital_id",
+];
 /// Fields that identify a patient: the field, the end of the identifier's system, its type in HL7's table 0203.
 const IDENTIFIERS: [(&str, &str, &str); 3] = [
     ("hn_id_no", "amy:hn", "MR"),
