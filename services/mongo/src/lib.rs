@@ -9,6 +9,7 @@ mod audit;
 mod books;
 mod checkpoints;
 mod connect;
+mod copies;
 mod decimal;
 mod error;
 mod export;
@@ -35,4 +36,5 @@ mod writer;
 mod any_bytes;
 
 pub use connect::MongoStore;
+pub use copies::{Copied, CopiedDocument, Copyable, FhirCopies, Place};
 pub use insert::Bulk;
