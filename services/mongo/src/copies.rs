@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use futures_util::TryStreamExt;
 use mongodb::bson::raw::RawBsonRef;
-use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawDocument, RawDocumentBuf, cstr, doc};
 use mongodb::{Collection, Database, IndexModel};
 use stardust_domain::ids::sha256_hex;
 use stardust_pipeline::store::StoreError;
@@ -75,7 +75,7 @@ pub struct CopiedDocument {
 }
 
 /// A place in a collection: goes on after it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Place(RawDocumentBuf);
 
 impl Place {
@@ -105,19 +105,13 @@ impl Place {
     fn of(document: &RawDocument) -> Result<Self, StoreError> {
         let id = id_of(document)?;
         let mut place = RawDocumentBuf::new();
-        let name = "_id"
-            .try_into()
-            .map_err(|_| unusable("an id that cannot be kept"))?;
-        place.append(name, id.to_raw_bson());
+        place.append(cstr!("_id"), id);
         Ok(Self(place))
     }
 
     /// What comes after.
     fn filter(&self) -> Result<Document, StoreError> {
-        let id: Bson = id_of(&self.0)?
-            .to_raw_bson()
-            .try_into()
-            .map_err(|_| unusable("an id that cannot be compared"))?;
+        let id = bson_of(id_of(&self.0)?)?;
         let name = match id {
             Bson::Double(_) | Bson::Int32(_) | Bson::Int64(_) | Bson::Decimal128(_) => "number",
             Bson::String(_) | Bson::Symbol(_) => "string",
@@ -141,6 +135,10 @@ fn id_of(document: &RawDocument) -> Result<RawBsonRef<'_>, StoreError> {
         Ok(Some(id)) => Ok(id),
         _ => Err(unusable("a document without _id")),
     }
+}
+
+fn bson_of(id: RawBsonRef<'_>) -> Result<Bson, StoreError> {
+    Bson::try_from(id).map_err(|_| unusable("an id that cannot be compared"))
 }
 
 impl MongoStore {
@@ -259,7 +257,7 @@ impl FhirCopies {
             }
         }
         if write && !missing.is_empty() {
-            let new: Vec<&RawDocumentBuf> = missing.iter().map(|at| &page[*at]).collect();
+            let new: Vec<RawDocumentBuf> = missing.iter().map(|at| page[*at].clone()).collect();
             let to = self.to(collection);
             match bounded_raw(to.insert_many(&new).ordered(false)).await? {
                 Ok(_) => {}
@@ -267,9 +265,8 @@ impl FhirCopies {
                 Err(error) if is_duplicate(&error) => {}
                 Err(error) => return Err(of_driver(&error)),
             }
-            let owned: Vec<RawDocumentBuf> = new.into_iter().cloned().collect();
-            let after = self.hashes(collection, &owned).await?;
-            for (at, document) in missing.into_iter().zip(&owned) {
+            let after = self.hashes(collection, &new).await?;
+            for (at, document) in missing.into_iter().zip(&new) {
                 match after.get(&key(document)?) {
                     Some(there) if *there == sha256_hex(document.as_bytes()) => {}
                     Some(_) => outcomes[at] = Copied::Conflict,
@@ -297,10 +294,7 @@ impl FhirCopies {
     ) -> Result<HashMap<Vec<u8>, String>, StoreError> {
         let mut ids = Vec::with_capacity(documents.len());
         for document in documents {
-            let id: Bson = id_of(document)?
-                .to_raw_bson()
-                .try_into()
-                .map_err(|_| unusable("an id that cannot be compared"))?;
+            let id = bson_of(id_of(document)?)?;
             ids.push(id);
         }
         let to = self.to(collection);

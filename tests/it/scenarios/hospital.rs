@@ -155,7 +155,7 @@ fn changes_and_strangers(stack: &Stack, hospital: &Hospital) {
     let wrapper = |id: ObjectId| {
         let all = database.documents(fhir, "fhir_patients");
         all.into_iter()
-            .find(|d| d.get_str("_id") == Ok(id.to_hex().as_str()))
+            .find(|d| d.get_str("_id").is_ok_and(|text| text == id.to_hex()))
             .unwrap()
     };
     let before = wrapper(changed);
@@ -205,7 +205,7 @@ fn changes_and_strangers(stack: &Stack, hospital: &Hospital) {
 fn delete_text(database: &stardust_scenarios::mongo::Database, name: &str, id: &str) -> usize {
     let mut all = database.documents(name, "fhir_patients");
     let before = all.len();
-    all.retain(|d| d.get_str("_id") != Ok(id));
+    all.retain(|d| d.get_str("_id").is_ok_and(|text| text != id));
     database.replace(name, "fhir_patients", &all);
     before - all.len()
 }
