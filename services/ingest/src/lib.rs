@@ -46,7 +46,7 @@ pub use fault::{Code, Fault};
 pub use lane::Processing;
 pub use registry::{RegistryView, follow};
 pub use request::{Ask, RequestId};
-pub use routes::{operations, routes};
+pub use routes::{operations, routes, wanted_mode};
 pub use rules::Rules;
 pub use server::{ServeError, bind, serve};
 pub use spoolless::NoSpool;

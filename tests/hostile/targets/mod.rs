@@ -4,6 +4,7 @@ mod audit;
 mod batches;
 mod line;
 mod messages;
+mod mode;
 mod records;
 mod registry;
 mod settings;
@@ -46,6 +47,7 @@ pub fn all() -> Vec<Target> {
     let mut all = vec![
         messages::target(),
         batches::target(),
+        mode::target(),
         registry::target(),
         settings::target(),
     ];

@@ -28,6 +28,8 @@ use crate::request::Ask;
 use crate::rules::Rules;
 use crate::views::Views;
 
+pub use mode::wanted_mode;
+
 /// Everything that this crate serves: path (a segment in braces stands for any text) and methods.
 pub(crate) const ROUTES: &[(&str, &str)] = &[
     ("/", GET),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Buf;
 use futures_util::Stream;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use stardust_domain::reading::{Refusal, RefusalCode};
 use warp::http::{HeaderMap, StatusCode};
 use warp::reply::Response;
@@ -82,7 +82,7 @@ where
     }
     let limits = context.limits(LIMIT);
     let (body, _weight) = body::read(stream, ask, limits, context.door.memory()).await?;
-    let enabled = wanted(&body)?;
+    let enabled = wanted_mode(&body)?;
     let changed = context
         .door
         .switch(enabled)
@@ -90,12 +90,22 @@ where
     Ok(Switched { enabled, changed })
 }
 
-fn wanted(body: &[u8]) -> Result<bool, Fault> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|_| Fault::invalid_json("The body is not JSON."))?;
-    let fields = value
-        .as_object()
-        .ok_or_else(|| Fault::invalid_json("The body is not a JSON object."))?;
+/// What a body of the route asks for: true for the asynchronous way.
+///
+/// # Errors
+/// Where it is no JSON object, names `enabled` twice or not at all, or gives it anything but true or false.
+pub fn wanted_mode(body: &[u8]) -> Result<bool, Fault> {
+    #[derive(Deserialize)]
+    struct Wanted<'a> {
+        #[serde(borrow)]
+        enabled: Option<&'a RawValue>,
+    }
+    // An array would be read as the fields in their order.
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return Err(Fault::invalid_json("The body is not a JSON object."));
+    }
+    let wanted: Wanted<'_> = serde_json::from_slice(body)
+        .map_err(|_| Fault::invalid_json("The body is not JSON, or names enabled twice."))?;
     let refusal = |code, message: &str| {
         Fault::refusal(Refusal {
             code,
@@ -104,8 +114,9 @@ fn wanted(body: &[u8]) -> Result<bool, Fault> {
             suggestion: r#"Send {"enabled":true} or {"enabled":false}."#.to_owned(),
         })
     };
-    match fields.get("enabled") {
-        Some(Value::Bool(enabled)) => Ok(*enabled),
+    match wanted.enabled.map(RawValue::get) {
+        Some("true") => Ok(true),
+        Some("false") => Ok(false),
         Some(_) => Err(refusal(RefusalCode::InvalidType, "enabled is true or false.")),
         None => Err(refusal(
             RefusalCode::ValidationMissingField,
@@ -119,6 +130,28 @@ mod tests {
     use warp::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn a_mode_is_wanted_once_and_in_an_object() {
+        assert!(wanted_mode(br#" {"enabled":true} "#).unwrap());
+        assert!(!wanted_mode(br#"{"by":"night shift","enabled":false}"#).unwrap());
+        for (body, code) in [
+            (r#"{"enabled":true,"enabled":false}"#, "INVALID_JSON"),
+            ("[true]", "INVALID_JSON"),
+            ("", "INVALID_JSON"),
+            (r#"{"enabled":tru"#, "INVALID_JSON"),
+            ("{}", "VALIDATION_MISSING_FIELD"),
+            (r#"{"enabled":null}"#, "VALIDATION_MISSING_FIELD"),
+            (r#"{"enabled":"true"}"#, "INVALID_TYPE"),
+            (r#"{"enabled":1}"#, "INVALID_TYPE"),
+        ] {
+            assert_eq!(
+                wanted_mode(body.as_bytes()).unwrap_err().code.label(),
+                code,
+                "{body}"
+            );
+        }
+    }
 
     #[test]
     fn only_who_is_on_this_machine_may_switch() {
