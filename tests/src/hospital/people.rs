@@ -265,10 +265,12 @@ impl Making<'_> {
             let mut document = doc! {"_id": self.id(4, n + 1)};
             for (at, (patient_field, fields)) in KINDS.into_iter().enumerate() {
                 let field = self.chance.one(fields);
-                // Cuffs are everywhere, strip meters are few.
-                if !self
-                    .chance
-                    .often([9_000, 6_000, 5_000, 4_000, 5_000, 1_500, 1_500][at])
+                // The first cuff stands with two patients. Cuffs are everywhere, strip meters are few.
+                let of_two = n == 0 && at == 0;
+                if !of_two
+                    && !self
+                        .chance
+                        .often([9_000, 6_000, 5_000, 4_000, 5_000, 1_500, 1_500][at])
                 {
                     let none = self.no_address();
                     document.insert(field, none);
@@ -278,15 +280,12 @@ impl Making<'_> {
                 document.insert(field, self.spelled(&mac));
                 let owners = self.owners.entry(mac.clone()).or_default();
                 owners.insert(active[owner]);
-                if self.chance.often(5_000) {
-                    let spelled = self.spelled(&mac);
-                    patients[deleted + owner].insert(patient_field, spelled);
-                } else if n == 0 && at == 0 {
-                    // The one of two patients.
-                    let spelled = self.spelled(&mac);
-                    let other = (owner + 1) % active.len();
-                    patients[deleted + other].insert(patient_field, spelled);
-                    self.owners.entry(mac).or_default().insert(active[other]);
+                if of_two {
+                    owners.insert(active[1]);
+                }
+                if of_two || self.chance.often(5_000) {
+                    let at = deleted + if of_two { 1 } else { owner };
+                    patients[at].insert(patient_field, self.spelled(&mac));
                 }
             }
             document.insert("patient_id", self.reference(active[owner]));
