@@ -106,6 +106,34 @@ impl Database {
         done.expect("the database answers");
     }
 
+    /// How many documents a collection has.
+    pub fn count(&self, database: &str, collection: &str) -> u64 {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let found = self
+            .runtime
+            .block_on(async { collection.count_documents(doc! {}).await });
+        found.expect("the database answers")
+    }
+
+    /// Makes an index.
+    pub fn index(&self, database: &str, collection: &str, keys: Document) {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let index = mongodb::IndexModel::builder().keys(keys).build();
+        let made = self
+            .runtime
+            .block_on(async { collection.create_index(index).await });
+        made.expect("the database answers");
+    }
+
+    /// The names of a collection's indexes.
+    pub fn indexes(&self, database: &str, collection: &str) -> Vec<String> {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let found = self
+            .runtime
+            .block_on(async { collection.list_index_names().await });
+        found.expect("the database answers")
+    }
+
     /// Deletes a document by its id, text or ObjectId; how many were there.
     pub fn delete(&self, database: &str, collection: &str, id: &str) -> u64 {
         let collection = self.client.database(database).collection::<Document>(collection);

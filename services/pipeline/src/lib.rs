@@ -17,6 +17,7 @@ pub mod pulse;
 pub mod registry_feed;
 pub mod relay;
 pub mod replay;
+pub mod resources;
 pub mod runs;
 pub mod settled;
 pub mod spool;

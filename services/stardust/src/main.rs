@@ -9,6 +9,7 @@ mod history_source;
 mod keys;
 mod migrating;
 mod ports;
+mod resource_ports;
 mod retention;
 mod run_ports;
 mod schema_registry;

@@ -10,6 +10,7 @@ mod demo;
 mod door;
 mod duplicates;
 mod faults;
+mod hospital;
 mod kills;
 mod kinds;
 mod letter_kills;
@@ -190,6 +191,10 @@ const BOTH: &[(&str, Scenario)] = &[
         migration::the_service_migrates_each_source_once,
     ),
     (
+        "hospital::the_registry_becomes_resources",
+        hospital::the_registry_becomes_resources,
+    ),
+    (
         "kills::acknowledged_means_exactly_once_under_kill_9",
         kills::acknowledged_means_exactly_once_under_kill_9,
     ),
@@ -244,6 +249,14 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "mixed::all_services_in_one_process_on_both",
         mixed::all_services_in_one_process_on_both,
+    ),
+    (
+        "hospital::fhir_documents_move_and_a_kill_changes_nothing",
+        hospital::fhir_documents_move_and_a_kill_changes_nothing,
+    ),
+    (
+        "hospital::fhir_documents_need_a_database",
+        hospital::fhir_documents_need_a_database,
     ),
     (
         "outages::a_full_spool_is_said_and_loses_nothing",

@@ -9,6 +9,7 @@ mod clean;
 mod export;
 mod periods;
 mod report;
+mod resources;
 mod timeline;
 
 use std::collections::{HashMap, HashSet};
@@ -23,6 +24,10 @@ pub use builder::RegistryBuilder;
 pub use export::{ExportError, for_each_document, parse_export};
 pub use periods::{MOST_PERIODS, PeriodsError, check_periods, parse_periods};
 pub use report::{ImportReport, Oddity};
+pub use resources::{
+    RegistryResource, Remark, ResourceBuilder, ResourceKind, ResourceReport, Stay, association_id,
+    organization_id, resource_sources,
+};
 pub use timeline::Stretch;
 
 /// The patient that a text names, in any of the forms in which one was ever stored.

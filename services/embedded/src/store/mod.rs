@@ -8,6 +8,7 @@ mod checkpoints;
 mod exports;
 mod letters;
 mod observations;
+mod resources;
 mod rest;
 mod rows;
 mod runs;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use stardust_embedded::{Embedded, EmbeddedLog, EmbeddedStore};
 use stardust_pipeline::contract::{
-    LogFixture, StoreFixture, amend_contract, association_contract, log_contract, runs_contract, store_contract,
+    LogFixture, StoreFixture, amend_contract, association_contract, log_contract, resources_contract,
+    runs_contract, store_contract,
 };
 use tempfile::TempDir;
 
@@ -66,4 +67,9 @@ async fn runs_keep_their_promises() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_had_a_device_when_is_kept() {
     association_contract(Folder::new()).await.assert_kept();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_keep_their_promises() {
+    resources_contract(Folder::new()).await.assert_kept();
 }

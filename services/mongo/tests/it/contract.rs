@@ -7,7 +7,8 @@ use mongodb::Client;
 use mongodb::bson::{Bson, Document};
 use stardust_mongo::{Bulk, MongoStore};
 use stardust_pipeline::contract::{
-    Report, StoreFixture, amend_contract, association_contract, runs_contract, store_contract,
+    Report, StoreFixture, amend_contract, association_contract, resources_contract, runs_contract,
+    store_contract,
 };
 use stardust_pipeline::store::{RegistryDocuments, StoreError};
 
@@ -132,4 +133,9 @@ async fn who_had_a_device_when_is_kept() {
     for bulk in [Bulk::Fitting, Bulk::Update] {
         holds(bulk, association_contract).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_keep_their_promises() {
+    holds(Bulk::Fitting, resources_contract).await;
 }

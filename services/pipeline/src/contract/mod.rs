@@ -21,6 +21,7 @@ mod log_outage;
 mod offsets;
 mod records;
 mod replaying;
+mod resources;
 mod runner;
 mod runs;
 mod samples;
@@ -36,6 +37,7 @@ mod wait;
 
 pub use broken::{Broken, Kept};
 pub use log_ground::{LogFixture, LogGround};
+pub use resources::resources_contract;
 pub use runner::Report;
 pub use runs::runs_contract;
 pub use store_ground::{StoreFixture, StoreGround};

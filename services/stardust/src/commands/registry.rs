@@ -34,6 +34,22 @@ pub enum RegistryCommand {
     List,
 }
 
+/// The documents of a file of a folder, as `mongoexport` writes it; none where there is no such file.
+pub fn file(folder: &Path, name: &str) -> anyhow::Result<Option<Vec<serde_json::Value>>> {
+    let read = bytes(folder, name)?
+        .map(|(path, bytes)| parse_export(&bytes).with_context(|| path.display().to_string()));
+    read.transpose()
+}
+
+fn bytes(folder: &Path, name: &str) -> anyhow::Result<Option<(PathBuf, Vec<u8>)>> {
+    let path = folder.join(name);
+    match std::fs::read(&path) {
+        Ok(bytes) => Ok(Some((path, bytes))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| path.display().to_string()),
+    }
+}
+
 /// The files of a folder, all of them readable.
 pub struct Files {
     /// `amy_boxes.json`, `amy_devices.json` and `patients.json`; none where all three are missing.
@@ -44,25 +60,13 @@ pub struct Files {
 impl Files {
     /// Reads the files of a folder.
     pub fn read(folder: &Path) -> anyhow::Result<Self> {
-        let bytes = |name: &str| -> anyhow::Result<Option<(PathBuf, Vec<u8>)>> {
-            let path = folder.join(name);
-            match std::fs::read(&path) {
-                Ok(bytes) => Ok(Some((path, bytes))),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-                Err(e) => Err(e).with_context(|| path.display().to_string()),
-            }
-        };
-        let file = |name: &str| -> anyhow::Result<Option<Vec<serde_json::Value>>> {
-            let read = bytes(name)?
-                .map(|(path, bytes)| parse_export(&bytes).with_context(|| path.display().to_string()));
-            read.transpose()
-        };
+        let file = |name: &str| file(folder, name);
         let all = (
             file("amy_boxes.json")?,
             file("amy_devices.json")?,
             file("patients.json")?,
         );
-        let periods = bytes(PERIODS)?.map(|(path, bytes)| {
+        let periods = bytes(folder, PERIODS)?.map(|(path, bytes)| {
             let periods = parse_periods(&bytes, now()).with_context(|| path.display().to_string());
             periods.map(|periods| (path, periods))
         });
