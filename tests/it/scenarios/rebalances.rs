@@ -24,6 +24,9 @@ const PARTITIONS: i32 = 8;
 const CLEAN: i64 = 3_000;
 /// What a member that is killed may cost.
 const KILLED: i64 = 20_000;
+/// How often the longest wait of quiet times comes on top: some tenths of a second on a machine that has nothing else to
+/// do; on one that is short of processors every wait varies that much.
+const BUSY: i64 = 3;
 /// How long a process may take to end after SIGTERM.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// Enough load for some readings a second in each partition; little enough for a debug build on a busy machine.
@@ -315,8 +318,8 @@ pub fn members_come_and_go_and_nobody_waits_long() {
             seconds(stay)
         );
         assert!(
-            moved.max(stay) <= limit + usual,
-            "{}: more than {limit} + {usual} ms",
+            moved.max(stay) <= limit + BUSY * usual,
+            "{}: more than {limit} + {BUSY} * {usual} ms",
             event.name
         );
     }
@@ -325,7 +328,7 @@ pub fn members_come_and_go_and_nobody_waits_long() {
         seconds(ms(pause))
     );
     assert!(
-        ms(pause) <= CLEAN + usual,
+        ms(pause) <= CLEAN + BUSY * usual,
         "the member that stays paused for {pause:?}"
     );
 
@@ -429,9 +432,15 @@ pub fn a_static_member_restarts_without_a_rebalance() {
         seconds(stayed),
         seconds(usual)
     );
-    assert!(stayed <= CLEAN + usual, "{stayed} ms at the member that stayed");
+    assert!(
+        stayed <= CLEAN + BUSY * usual,
+        "{stayed} ms at the member that stayed"
+    );
     // Its place is kept for 30 s: what is read before was not waited for.
-    assert!(moved <= KILLED + usual, "{moved} ms at the member that restarted");
+    assert!(
+        moved <= KILLED + BUSY * usual,
+        "{moved} ms at the member that restarted"
+    );
     stack.services.insert("fhir-parser".to_owned(), two);
     let stored = settled(&stack);
     kept(&stack, &acknowledged, &stored);
