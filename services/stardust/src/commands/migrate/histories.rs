@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use stardust_fhir_migrator::{Again, Migrator, Outcome, Progress, report};
-use stardust_pipeline::log::Log;
 use stardust_pipeline::associations;
+use stardust_pipeline::log::Log;
 use stardust_pipeline::runs::RunState;
 use stardust_pipeline::store::Store;
 use tokio::signal::unix::{SignalKind, signal};
