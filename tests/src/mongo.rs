@@ -1,7 +1,7 @@
 //! The database beside the program: puts registry documents there as the existing system does, and looks in.
 
 use mongodb::Client;
-use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
@@ -52,6 +52,17 @@ impl Database {
         });
     }
 
+    /// Adds to the registry collections of a database what `registry` says.
+    pub fn add_registry(&self, database: &str, registry: &Registry) {
+        for (name, documents) in registry.collections() {
+            let documents: Vec<Document> = documents
+                .iter()
+                .filter_map(|d| bson(d).as_document().cloned())
+                .collect();
+            self.insert(database, name, &documents);
+        }
+    }
+
     /// The documents of a collection.
     pub fn documents(&self, database: &str, collection: &str) -> Vec<Document> {
         self.runtime.block_on(async {
@@ -62,6 +73,24 @@ impl Database {
                 found.push(cursor.deserialize_current().expect("a document"));
             }
             found
+        })
+    }
+
+    /// Writes the documents of a collection as they are stored, in the order of their ids; how many there are.
+    pub fn dump(&self, database: &str, collection: &str, out: &mut impl std::io::Write) -> u64 {
+        self.runtime.block_on(async {
+            let collection = self
+                .client
+                .database(database)
+                .collection::<RawDocumentBuf>(collection);
+            let found = collection.find(doc! {}).sort(doc! {"_id": 1});
+            let mut cursor = found.await.expect("the database answers");
+            let mut count = 0;
+            while cursor.advance().await.expect("the database answers") {
+                out.write_all(cursor.current().as_bytes()).expect("it is written");
+                count += 1;
+            }
+            count
         })
     }
 

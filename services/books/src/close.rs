@@ -7,6 +7,7 @@ use std::time::Duration;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::Log;
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{BookPage, Store};
 use stardust_pipeline::worker::stopped;
 use tokio::sync::watch;
@@ -38,7 +39,7 @@ pub struct Closed {
     pub busy: bool,
 }
 
-impl<L: Log, S: Store> Reconciler<L, S> {
+impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
     /// Writes pages for everything worked that was published before `before` and stands on no page yet. One process does
     /// it at a time; where two do, the store takes the first page at each place.
     ///

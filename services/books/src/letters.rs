@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use stardust_domain::outcome::{AuditOutcome, Stage};
 use stardust_pipeline::log::Log;
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{Letter, LetterState, Shelf, Store};
 
 use crate::ledger::Outcome;
@@ -13,7 +14,7 @@ use crate::stretch::{Patience, Stretch};
 
 const PAGE: usize = 500;
 
-impl<L: Log, S: Store> Reconciler<L, S> {
+impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
     /// The units of messages: of one that is dead as a whole one, whatever the rules of today would make of it. Only a
     /// replay has it fall into its readings.
     pub(crate) async fn wholes(&self, messages: &[Vec<Line>]) -> Result<Vec<Line>, BooksError> {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use stardust_pipeline::log::Log;
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{Store, Written};
 use uuid::Uuid;
 
@@ -13,7 +14,7 @@ use crate::reconcile::{BooksError, Reconciler};
 /// Offsets that lie no further apart are asked for together.
 const APART: i64 = 500;
 
-impl<L: Log, S: Store> Reconciler<L, S> {
+impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
     /// What the receipts of these lines wrote from another log than the raw topic.
     pub(crate) async fn written_locally(&self, lines: &[&Line]) -> Result<Vec<Written>, BooksError> {
         let mains: Vec<Uuid> = lines.iter().filter_map(|line| line.main).collect();

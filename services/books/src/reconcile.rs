@@ -8,6 +8,7 @@ use stardust_domain::mapping::Mapping;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{Bounds, Log, LogError, Topic};
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{BookPage, Store, StoreError};
 use stardust_pipeline::topics::Topics;
 use stardust_wire::Wire;
@@ -147,7 +148,7 @@ impl Account {
     }
 }
 
-impl<L: Log, S: Store> Reconciler<L, S> {
+impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
     /// Freezes the offsets and compares everything below them: the readings that the raw topic still has one by one,
     /// older ones by the pages of the books.
     ///

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use stardust_domain::outcome::AuditOutcome;
 use stardust_pipeline::log::{Budget, Log, LogRecord};
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{Letter, LetterState, ReceiptDocuments, Shelf, Store, Writer, Written};
 use stardust_wire::{RawRecord, Subject};
 use tokio::time::{Instant, sleep};
@@ -104,7 +105,7 @@ struct Earlier {
     reached: Option<(i64, i64)>,
 }
 
-impl<L: Log, S: Store> Reconciler<L, S> {
+impl<L: Log, S: Store + Retractions> Reconciler<L, S> {
     /// Reads on from `span.from` until the stretch is full or the span ends.
     pub(crate) async fn stretch(&self, span: Span, patience: &mut Patience) -> Result<Stretch, BooksError> {
         let mut stretch = Stretch {
@@ -136,8 +137,8 @@ impl<L: Log, S: Store> Reconciler<L, S> {
             stretch.last_ms = last.timestamp_ms;
             stretch.to = last.offset + 1;
             let worked = page.partition_point(|r| r.offset < span.done);
-            let messages: Vec<Vec<Line>> = page[..worked].iter().map(|r| self.lines(r)).collect();
-            let waiting: Vec<Line> = page[worked..].iter().flat_map(|r| self.lines(r)).collect();
+            let messages = self.lines(&page[..worked]).await?;
+            let waiting: Vec<Line> = self.lines(&page[worked..]).await?.into_iter().flatten().collect();
             let both = messages.iter().flatten().chain(&waiting);
             self.look_back(span, begins_ms, both, &mut earlier).await?;
             let seen = |line: &Line| line.copy && earlier.receipts.contains(&line.unit.0);
@@ -377,6 +378,8 @@ impl<L: Log, S: Store> Reconciler<L, S> {
                 Outcome::Stored
             } else if found.audit.iter().any(|event| event.id == duplicate) {
                 Outcome::Duplicate
+            } else if was_rolled_back(&found) {
+                Outcome::Ignored
             } else {
                 Outcome::Lost
             },
@@ -455,11 +458,19 @@ fn message(found: &ReceiptDocuments) -> Outcome {
         .any(|event| event.outcome == AuditOutcome::Duplicate.label())
     {
         Outcome::Duplicate
-    } else if letters.any(|l| l.shelf == Shelf::Dead && l.writer.position.item < 0) {
+    } else if was_rolled_back(found) || letters.any(|l| l.shelf == Shelf::Dead && l.writer.position.item < 0)
+    {
         Outcome::Ignored
     } else {
         Outcome::Lost
     }
+}
+
+/// Whether readings of a receipt went with the migration run that had stored them. Records of other runs with the same
+/// receipt have stored nothing.
+fn was_rolled_back(found: &ReceiptDocuments) -> bool {
+    let rolled_back = AuditOutcome::RolledBack.label();
+    found.audit.iter().any(|event| event.outcome == rolled_back)
 }
 
 fn item_of(writer: &Writer) -> Option<i32> {

@@ -34,6 +34,12 @@ pub enum DecimalError {
 }
 
 impl Decimal {
+    /// Nought.
+    pub const ZERO: Self = Self {
+        mantissa: 0,
+        scale: 0,
+    };
+
     /// The digits of a text value: kept as they are, but for leading zeros. No exponent, plus or comma.
     ///
     /// # Errors

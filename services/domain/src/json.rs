@@ -27,6 +27,19 @@ impl<'a> Raw<'a> {
         self.0
     }
 
+    /// A text that is one object.
+    pub(crate) fn of_object(text: &'a str) -> Option<Self> {
+        let value: &RawValue = serde_json::from_str(text).ok()?;
+        Some(Raw(value.get())).filter(|raw| raw.is_object())
+    }
+
+    /// The first value of a text of which the grammar is known to be good, and what stands behind it.
+    pub(crate) fn first_of(text: &'a str) -> Option<(Self, &'a str)> {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<&RawValue>();
+        let value = values.next()?.ok()?;
+        Some((Raw(value.get()), text.get(values.byte_offset()..)?))
+    }
+
     fn starts_with(self, c: u8) -> bool {
         self.0.as_bytes().first() == Some(&c)
     }

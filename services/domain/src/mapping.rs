@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::catalogue::{BUILTIN, Catalogue};
-use crate::judge::{Rules, Urls};
-use crate::outcome::{DeadReason, Source, Stage};
-use crate::reading::{Admission, Audit, AuditFacts, Death, Envelope, Judged, Refusal};
+use crate::history::{self, Examined};
+use crate::ids::PatientId;
+use crate::judge::{Mapped, NotEnough, Rules, Urls};
+use crate::outcome::Source;
+use crate::reading::{Admission, Audit, AuditFacts, Envelope, Judged, Refusal};
 use crate::registry::Registry;
 use crate::time::{Timestamp, Zone};
 
@@ -83,30 +85,57 @@ impl Mapping {
     }
 
     /// Judges a raw record.
-    ///
-    /// Records of a migration are not judged here yet: the seam for them is the match on the source, beside the one
-    /// call that judges messages.
     #[must_use]
     pub fn judge(&self, envelope: &Envelope<'_>, registry: &Registry) -> Judged {
+        self.judge_settled(envelope, registry, |_| None)
+    }
+
+    /// As [`Self::judge`], where the patients of some items are settled, whatever the registry says: a part of them is
+    /// stored already.
+    #[must_use]
+    pub fn judge_settled(
+        &self,
+        envelope: &Envelope<'_>,
+        registry: &Registry,
+        settled: impl Fn(i32) -> Option<PatientId>,
+    ) -> Judged {
         match envelope.source {
             Source::Http | Source::Backfill | Source::Replay | Source::Release => {
-                self.rules().judge(envelope, registry)
+                self.rules().judge(envelope, registry, settled)
             }
-            Source::Migration => Judged {
-                gateway: None,
-                readings: vec![crate::judge::dead(
-                    None,
-                    None,
-                    Death {
-                        stage: Stage::Payload,
-                        reason: DeadReason::UnknownMessageType,
-                        field: None,
-                        detail: Some("records of a migration cannot be judged".to_owned()),
-                    },
-                )],
-                status: None,
-            },
+            Source::Migration => {
+                let examined = self.examine(envelope, registry);
+                Judged {
+                    document: examined.document,
+                    readings: examined.readings,
+                    ..Judged::default()
+                }
+            }
         }
+    }
+
+    /// Maps a stored reading again, with these notes.
+    pub(crate) fn again(
+        &self,
+        reading: &crate::remap::Reading<'_>,
+        notes: &[String],
+    ) -> Result<Mapped, NotEnough> {
+        // Entries of a migration are mapped by rules of their own, from another kind of raw item.
+        if reading.source == Source::Migration {
+            return Err(NotEnough);
+        }
+        self.rules().again(
+            reading.raws,
+            reading.source,
+            reading.received_at,
+            reading.patient,
+            notes,
+        )
+    }
+
+    /// Judges an entry of a history document, and tells what else there is to say of it.
+    pub(crate) fn examine(&self, envelope: &Envelope<'_>, registry: &Registry) -> Examined {
+        history::examine(self.rules(), envelope, registry)
     }
 
     fn rules(&self) -> Rules<'_> {

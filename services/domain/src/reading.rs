@@ -26,6 +26,8 @@ pub struct Envelope<'a> {
 pub struct Judged {
     /// The gateway that the message names, where it can be read.
     pub gateway: Option<Mac>,
+    /// The history document that a migrated entry belongs to, as it stands in ids: the key of its audit events.
+    pub document: Option<String>,
     /// One for each item, in order; empty where the message carries no readings (it counts one `ignored`).
     pub readings: Vec<Reading>,
     /// Set for heartbeats and power-on messages.
@@ -64,6 +66,8 @@ pub struct Reading {
     pub observation_ids: Vec<Uuid>,
     /// The sub-device, where the address is usable (API calls: none).
     pub device: Option<Mac>,
+    /// The clinical time; none where the reading is dead.
+    pub effective: Option<Timestamp>,
     /// The Observations, main kind first; empty unless the verdict is to emit.
     pub observations: Vec<Observation>,
     /// The legacy document; none unless the verdict is to emit and the main quantity has a place there.

@@ -10,6 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::future::Future;
 
 use bytes::Bytes;
+use stardust_domain::history;
 use stardust_domain::outcome::Source;
 use stardust_domain::reading::{Envelope, Judged};
 use stardust_domain::time::Timestamp;
@@ -217,7 +218,9 @@ impl<L: Log, S: Store> Back<'_, L, S> {
             .iter()
             .any(|d| d.position.topic == self.rules.topics.dead.as_str());
         let source = self.source_of(&raw);
-        let key = raw.gateway.clone().unwrap_or_else(|| raw.receipt_id.clone());
+        let migrated = || history::keys_of(&raw.body).filter(|_| source == Source::Migration);
+        let key = raw.gateway.clone().or_else(|| migrated().map(|keys| keys.topic));
+        let key = key.unwrap_or_else(|| raw.receipt_id.clone());
         let again = if late {
             RawRecord {
                 items: Some(Vec::new()),

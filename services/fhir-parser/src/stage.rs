@@ -3,15 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use stardust_domain::ids::PatientId;
 use stardust_domain::reading::Verdict;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{Letter, ObservationDocument, Position, Shelf, Store, StoreError, Won};
 use stardust_pipeline::worker::{Stage, StageError};
 
 use crate::Rules;
 use crate::counters::{Counters, Tally};
 use crate::decode::{self, Message};
+use crate::letters;
 use crate::outputs::Outputs;
 use crate::settle::{self, Documents, Settled, Stored};
 
@@ -27,7 +30,7 @@ pub struct Parser<S> {
     copied: bool,
 }
 
-impl<S: Store> Parser<S> {
+impl<S: Store + Retractions> Parser<S> {
     /// A parser. `now` only feeds the statistics.
     pub fn new(store: S, rules: Rules, counters: Arc<Counters>, now: fn() -> Timestamp) -> Self {
         Self {
@@ -51,14 +54,21 @@ impl<S: Store> Parser<S> {
         self
     }
 
+    pub(crate) const fn store(&self) -> &S {
+        &self.store
+    }
+
     async fn unit(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let mut messages = self.judge(batch);
         self.recognise(&mut messages).await?;
+        let runs = self.retract(&mut messages).await?;
         let recalled = self.recall(&messages).await?;
+        self.adopt(&mut messages, &recalled);
         let stored = self.insert(&mut messages, &recalled).await?;
         let settled = settle::settle(&messages, &stored, &recalled);
         self.close(&messages, &settled).await?;
         let letters = self.write_letters(&messages, &settled).await?;
+        self.still_live(&runs, &messages).await?;
         let outputs = Outputs::new(&self.rules, &messages, self.copied);
         let (records, tally) = outputs.write(&settled, &letters)?;
         self.open = tally;
@@ -146,6 +156,31 @@ impl<S: Store> Parser<S> {
             }
         }
         Ok(recalled)
+    }
+
+    /// Of a reading that a try before this one stored in part the patient is settled: what is missing is stored for the
+    /// same one, whatever the registry says by now.
+    fn adopt(&self, messages: &mut [Message], recalled: &HashMap<Position, Vec<ObservationDocument>>) {
+        if recalled.is_empty() {
+            return;
+        }
+        for message in messages {
+            let begun = message.judged.readings.iter().filter_map(|reading| {
+                let found = recalled.get(&letters::writer(message, reading).position)?;
+                let patient = found.first().filter(|_| !settle::has_main(Some(found)))?.patient;
+                let differs = match reading.verdict {
+                    Verdict::Emit(today) => today != patient,
+                    Verdict::Park(_) => true,
+                    Verdict::Dead(_) => false,
+                };
+                reading.item.filter(|_| differs).map(|item| (item, patient))
+            });
+            let begun: HashMap<i32, PatientId> = begun.collect();
+            if !begun.is_empty() {
+                let registry = self.rules.registry.borrow().clone();
+                message.settle_patients(&self.rules.mapping, &registry, &begun);
+            }
+        }
     }
 
     /// Whether a record may have been worked before, so that its letters may have to close.
@@ -274,7 +309,7 @@ pub fn as_new(rules: &Rules, batch: &[LogRecord]) -> Result<Vec<NewRecord>, Stag
     Ok(Outputs::new(rules, &messages, false).write(&settled, &letters)?.0)
 }
 
-impl<S: Store> Stage for Parser<S> {
+impl<S: Store + Retractions> Stage for Parser<S> {
     async fn work(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         let done = self.unit(batch).await;
         if let Err(e) = &done {

@@ -2,9 +2,11 @@
 //!
 //! [`MongoStore`] keeps Observations, audit events and letters in the FHIR database, adds legacy documents to the main
 //! database (AMY) and reads the registry there. Nothing else of the main database is touched: no index, no
-//! collection, no document.
+//! collection, no document. [`MongoSource`] reads the collections of any database, for migrations.
 #![warn(missing_docs)]
 
+mod amend;
+mod associations;
 mod audit;
 mod books;
 mod checkpoints;
@@ -15,6 +17,7 @@ mod error;
 mod export;
 mod extended;
 mod fields;
+mod history;
 mod insert;
 mod json;
 mod lease;
@@ -37,4 +40,5 @@ mod any_bytes;
 
 pub use connect::MongoStore;
 pub use copies::{Copied, CopiedDocument, Copyable, FhirCopies, Place};
+pub use history::{MongoDocuments, MongoSource, document_text};
 pub use insert::Bulk;

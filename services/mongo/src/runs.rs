@@ -185,4 +185,33 @@ impl Retractions for MongoStore {
         let gone = bounded(self.fhir::<Document>(OBSERVATIONS).delete_many(these)).await?;
         Ok(gone.deleted_count)
     }
+
+    async fn sweep_letters(&self, places: &[(String, i32, i64)]) -> Result<(), StoreError> {
+        let mut by_partition: HashMap<(&str, i32), Vec<i64>> = HashMap::new();
+        for (topic, partition, offset) in places {
+            by_partition.entry((topic, *partition)).or_default().push(*offset);
+        }
+        for ((topic, partition), offsets) in by_partition {
+            for part in offsets.chunks(IDS) {
+                let there =
+                    doc! {"raw.topic": topic, "raw.partition": partition, "raw.offset": {"$in": part}};
+                for shelf in [Shelf::Dead, Shelf::Parked] {
+                    let name = shelf_name(shelf);
+                    let found = self
+                        .find(name, there.clone(), doc! {"receipt_id": 1}, Document::new(), 0)
+                        .await?;
+                    let mut receipts = Vec::with_capacity(found.len());
+                    for document in &found {
+                        receipts.push(Fields(document).owned("receipt_id")?);
+                    }
+                    if receipts.is_empty() {
+                        continue;
+                    }
+                    self.remove_by_id(RAW, &receipts).await?;
+                    bounded(self.fhir::<Document>(name).delete_many(there.clone())).await?;
+                }
+            }
+        }
+        Ok(())
+    }
 }

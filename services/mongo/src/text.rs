@@ -13,6 +13,8 @@ enum Form {
     Resource,
     /// Relaxed Extended JSON.
     Extended,
+    /// Extended JSON that keeps the kind of every value, and is shorter than the canonical one.
+    Exact,
 }
 
 /// A FHIR resource as compact JSON, decimals with their digits.
@@ -23,6 +25,18 @@ pub(crate) fn resource(document: &RawDocument) -> Result<String, StoreError> {
 /// A document as relaxed Extended JSON.
 pub(crate) fn extended(document: &RawDocument) -> Result<String, StoreError> {
     write(document, Form::Extended)
+}
+
+/// A document as Extended JSON with the kind of every value: a small `long` stays one.
+pub(crate) fn exact(document: &RawDocument) -> Result<String, StoreError> {
+    write(document, Form::Exact)
+}
+
+/// A value in the same form.
+pub(crate) fn exact_value(value: RawBsonRef<'_>) -> Result<String, StoreError> {
+    let mut out = String::new();
+    write_value(&mut out, value, Form::Exact)?;
+    Ok(out)
 }
 
 fn write(document: &RawDocument, form: Form) -> Result<String, StoreError> {
@@ -76,6 +90,9 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>, form: Form) -> Result<()
         RawBsonRef::Boolean(false) => out.push_str("false"),
         RawBsonRef::Null => out.push_str("null"),
         RawBsonRef::Int32(number) => out.push_str(&number.to_string()),
+        RawBsonRef::Int64(number) if form == Form::Exact => {
+            wrapped(out, "$numberLong", &number.to_string());
+        }
         RawBsonRef::Int64(number) => out.push_str(&number.to_string()),
         // The debug form of a double has its shortest digits and always a point or an exponent.
         RawBsonRef::Double(number) if number.is_finite() => out.push_str(&format!("{number:?}")),
@@ -93,7 +110,7 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>, form: Form) -> Result<()
         RawBsonRef::Decimal128(number) => wrapped(out, "$numberDecimal", &number.to_string()),
         RawBsonRef::ObjectId(id) => wrapped(out, "$oid", &id.to_hex()),
         RawBsonRef::DateTime(at) => match at.try_to_rfc3339_string() {
-            Ok(text) if (0..253_402_300_800_000).contains(&at.timestamp_millis()) => {
+            Ok(text) if form != Form::Exact && (0..253_402_300_800_000).contains(&at.timestamp_millis()) => {
                 wrapped(out, "$date", &in_milliseconds(text));
             }
             _ => {
@@ -103,6 +120,10 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>, form: Form) -> Result<()
             }
         },
         // Rarer types: as the driver writes them.
+        other if form == Form::Exact => {
+            let owned = mongodb::bson::Bson::try_from(other).map_err(|_| damaged())?;
+            out.push_str(&serde_json::to_string(&owned).map_err(|_| damaged())?);
+        }
         other => {
             let owned = mongodb::bson::Bson::try_from(other).map_err(|_| damaged())?;
             out.push_str(&owned.to_string());

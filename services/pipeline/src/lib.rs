@@ -4,15 +4,19 @@
 //! generic over them. Nothing here knows Kafka, MongoDB or SQLite.
 #![warn(missing_docs)]
 
+pub mod amend;
+pub mod associations;
 pub mod backoff;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod foreign;
+pub mod history;
 pub mod log;
 pub mod partition;
 pub mod pulse;
 pub mod registry_feed;
 pub mod relay;
+pub mod replay;
 pub mod resources;
 pub mod runs;
 pub mod settled;

@@ -77,7 +77,7 @@ pub struct Run {
     pub updated: Timestamp,
     /// Rises by one with each save.
     pub version: i64,
-    /// Its place in the source and its counts, as a JSON object. What should show in a list of runs stands under
+    /// Its place in the source and its counts, as a JSON object (whose spelling may change). What should show in a list of runs stands under
     /// `counts`, a number for each label.
     pub progress: String,
 }
@@ -146,4 +146,11 @@ pub trait Retractions: Clone + Send + Sync + 'static {
 
     /// Removes every Observation that this run wrote; says how many there were.
     fn sweep(&self, run: &str) -> impl Future<Output = Result<u64, StoreError>> + Send;
+
+    /// Removes every letter whose writer stands at one of these places (topic, partition, offset), and the kept raw
+    /// records of their receipts.
+    fn sweep_letters(
+        &self,
+        places: &[(String, i32, i64)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }

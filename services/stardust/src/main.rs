@@ -1,10 +1,13 @@
 //! The command line.
 
+mod amending;
 mod backend;
 mod commands;
 mod demo;
 mod fallback;
+mod history_source;
 mod keys;
+mod migrating;
 mod ports;
 mod resource_ports;
 mod retention;
@@ -69,6 +72,10 @@ enum Command {
     /// Audit records into the store, chained by hash. Needs KAFKA_BROKERS and MONGODB_URI.
     #[command(after_help = "Example: stardust audit-recorder")]
     AuditRecorder,
+    /// History documents into the raw topic, once for each source where AUTO_START_MIGRATION=true. Needs KAFKA_BROKERS and
+    /// MONGODB_URI.
+    #[command(after_help = "Example: AUTO_START_MIGRATION=true stardust fhir-migrator")]
+    FhirMigrator,
     /// AVA4 messages from stdin, one a line, to what they become: no log, no store.
     #[command(after_help = "Example: stardust map --registry ./registry < messages.ndjson")]
     Map(commands::map::MapArgs),
@@ -96,8 +103,17 @@ enum Command {
         after_help = "Example: stardust parked list --reason 'device unknown'"
     )]
     Parked(commands::parked::ParkedCommand),
+    /// Reads a topic again, or leaves a part of it out: sets the offsets of a group that has no members.
+    #[command(after_help = "Example: stardust replay --group fhir_processing_queue --to-earliest --dry-run")]
+    Replay(commands::replay::ReplayArgs),
+    /// Maps what is stored once more, by another device catalogue, and amends what changes.
+    #[command(after_help = "Example: stardust remap --mapping catalogue.json --kind glucose --dry-run")]
+    Remap(commands::remap::RemapArgs),
     /// Documents of an existing database.
-    #[command(subcommand, after_help = "Example: stardust migrate list")]
+    #[command(
+        subcommand,
+        after_help = "Example: stardust migrate histories --from ./dump --dry-run"
+    )]
     Migrate(commands::migrate::MigrateCommand),
     /// The topics: create what is missing, or describe what there is.
     #[command(subcommand, after_help = "Example: stardust topics create")]
@@ -117,6 +133,15 @@ struct Usage(String);
 enum Failure {
     Usage(Usage),
     Failed(anyhow::Error),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Usage(Usage(message)) => f.write_str(message),
+            Self::Failed(error) => write!(f, "{error:#}"),
+        }
+    }
 }
 
 impl From<anyhow::Error> for Failure {
@@ -144,13 +169,12 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,
-        Err(Failure::Usage(Usage(message))) => {
-            eprintln!("error: {message}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Failed(error)) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            match failure {
+                Failure::Usage(_) => ExitCode::from(2),
+                Failure::Failed(_) => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -189,7 +213,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         .map_err(|e| anyhow::anyhow!("the runtime cannot start: {e}"))?;
     let done = runtime.block_on(command(cli.command, settings));
     // What still blocks on a broker that is away must not hold the exit.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done
 }
 
@@ -241,12 +265,25 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
             )
             .await
         }
+        Command::FhirMigrator => {
+            commands::serve::one(
+                &settings,
+                "fhir-migrator",
+                Which {
+                    migrator: true,
+                    ..Which::NONE
+                },
+            )
+            .await
+        }
         Command::Registry(args) => commands::registry::run(&settings, args).await,
         Command::Export(args) => commands::export::run(&settings, &args).await,
         Command::Reconcile(args) => commands::reconcile::run(&settings, &args).await,
         Command::DeadLetters(args) => commands::dead_letters::run(&settings, args).await,
         Command::Trace(args) => commands::trace::run(&settings, &args).await,
         Command::Parked(args) => commands::parked::run(&settings, args).await,
+        Command::Remap(args) => commands::remap::run(&settings, args).await,
+        Command::Replay(args) => commands::replay::run(&settings, &args).await,
         Command::Migrate(args) => commands::migrate::run(&settings, args).await,
         Command::Topics(args) => commands::topics::run(&settings, args).await,
         Command::Audit(args) => commands::audit::run(&settings, args).await,

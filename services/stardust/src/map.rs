@@ -2,8 +2,10 @@
 
 use std::io::{self, BufRead, Read, Write};
 
+use anyhow::Context;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use stardust_domain::history::HistoryDocument;
 use stardust_domain::ids::{Mac, sha256_hex, uuid_of};
 use stardust_domain::mapping::Mapping;
 use stardust_domain::outcome::{AuditOutcome, Source};
@@ -13,6 +15,9 @@ use stardust_domain::time::Timestamp;
 
 /// The largest body that the door takes.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The run that the AuditEvents of mapped documents name.
+const NO_RUN: &str = "map";
 
 /// What became of one line.
 #[derive(Serialize)]
@@ -74,6 +79,41 @@ pub fn map(
     Ok(())
 }
 
+/// Judges each line of `input`, a document of a history collection, as if it were migrated at `published_at`, and writes
+/// one JSON line for each of its entries. Documents that this program wrote have none.
+///
+/// # Errors
+/// Where a line is no document, `input` cannot be read or `output` not be written.
+pub fn map_histories(
+    mapping: &Mapping,
+    registry: &Registry,
+    published_at: Timestamp,
+    (database, collection): (&str, &str),
+    input: impl BufRead,
+    mut output: impl Write,
+) -> anyhow::Result<()> {
+    for (number, line) in (1..).zip(input.lines()) {
+        let text = line?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let document =
+            HistoryDocument::read(database, collection, &text).with_context(|| format!("line {number}"))?;
+        for entry in document.entries() {
+            let envelope = Envelope {
+                receipt: &entry.receipt_id.to_string(),
+                received_at: published_at,
+                source: Source::Migration,
+                items: None,
+                body: entry.body.as_bytes(),
+            };
+            write_judged(mapping, registry, number, &envelope, &mut output)?;
+        }
+    }
+    output.flush()?;
+    Ok(())
+}
+
 /// The next line, or the start of one that is too long; false at the end.
 fn read_line(input: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<bool> {
     // With its end, and a byte more than the door takes.
@@ -107,24 +147,32 @@ fn write_line(
     let receipt = receipt_of(line, body);
     // What the door would not take is one unreadable reading, whatever it says.
     let body = if body.len() > MAX_BODY_BYTES { &[] } else { body };
-    let judged = mapping.judge(
-        &Envelope {
-            receipt: &receipt,
-            received_at,
-            source: Source::Http,
-            items: None,
-            body,
-        },
-        registry,
-    );
+    let envelope = Envelope {
+        receipt: &receipt,
+        received_at,
+        source: Source::Http,
+        items: None,
+        body,
+    };
+    write_judged(mapping, registry, line, &envelope, output)
+}
+
+fn write_judged(
+    mapping: &Mapping,
+    registry: &Registry,
+    line: u64,
+    envelope: &Envelope<'_>,
+    output: &mut impl Write,
+) -> anyhow::Result<()> {
+    let judged = mapping.judge(envelope, registry);
     let readings = judged
         .readings
         .iter()
-        .map(|reading| mapped(mapping, &receipt, received_at, judged.gateway, reading))
+        .map(|reading| mapped(mapping, envelope, judged.gateway, reading))
         .collect::<anyhow::Result<_>>()?;
     let line = Line {
         line,
-        receipt_id: &receipt,
+        receipt_id: envelope.receipt,
         readings,
     };
     serde_json::to_writer(&mut *output, &line)?;
@@ -134,8 +182,7 @@ fn write_line(
 
 fn mapped<'a>(
     mapping: &Mapping,
-    receipt: &str,
-    received_at: Timestamp,
+    envelope: &Envelope<'_>,
     gateway: Option<Mac>,
     reading: &'a Reading,
 ) -> anyhow::Result<Mapped<'a>> {
@@ -145,14 +192,14 @@ fn mapped<'a>(
         Verdict::Dead(death) => ("dead", Some(death.reason.label()), AuditOutcome::Dead, None),
     };
     let audit = mapping.audit_event(&AuditFacts {
-        receipt,
+        receipt: envelope.receipt,
         item: reading.item,
         outcome: audit_outcome,
         reason,
         dead_quantities: &reading.dead_quantities,
-        recorded: received_at,
+        recorded: envelope.received_at,
         gateway,
-        migration_run: None,
+        migration_run: (envelope.source == Source::Migration).then_some(NO_RUN),
         patient,
         observations: &reading.observation_ids,
         mapping_version: mapping.version(),

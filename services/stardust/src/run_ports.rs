@@ -90,4 +90,11 @@ impl Retractions for AnyStore {
             Self::Embedded(store) => store.sweep(run).await,
         }
     }
+
+    async fn sweep_letters(&self, places: &[(String, i32, i64)]) -> Result<(), StoreError> {
+        match self {
+            Self::Mongo(store) => store.sweep_letters(places).await,
+            Self::Embedded(store) => store.sweep_letters(places).await,
+        }
+    }
 }

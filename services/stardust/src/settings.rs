@@ -50,12 +50,20 @@ pub struct Settings {
     pub async_fhir: bool,
     /// `FHIR_QUEUE_NAME`.
     pub group: String,
+    /// `AUDIT_QUEUE_NAME`.
+    pub audit_group: String,
     /// `FHIR_BATCH_SIZE`.
     pub batch_size: usize,
     /// `FHIR_WORKER_THREADS`.
     pub workers: usize,
     /// `ENABLE_LEGACY_ROUTING`.
     pub legacy_routing: bool,
+    /// `AUTO_START_MIGRATION`.
+    pub auto_start_migration: bool,
+    /// `MIGRATE_FROM`: the source of a migration where it is not the main database.
+    pub migrate_from: Option<String>,
+    /// `MIGRATION_BATCH_SIZE`.
+    pub migration_batch: usize,
     /// `TIME_ZONE_OFFSET`.
     pub zone: Zone,
     /// `IDENTIFIER_BASE`.
@@ -244,6 +252,15 @@ impl Settings {
                 );
             }
         }
+        let migrate_from = set(env, "MIGRATE_FROM");
+        let auto_start_migration = truth(env, "AUTO_START_MIGRATION", false)?;
+        if auto_start_migration && migrate_from.is_none() && mongodb_uri.is_none() {
+            return fail(
+                "AUTO_START_MIGRATION",
+                "there is nothing that could be migrated",
+                "true only together with MONGODB_URI or MIGRATE_FROM",
+            );
+        }
         let audit_key = set(env, "AUDIT_SIGNING_KEY_FILE").map(PathBuf::from);
         if audit_key.is_none() && set(env, "AUDIT_SIGNING_SECONDS").is_some() {
             return fail(
@@ -252,6 +269,11 @@ impl Settings {
                 "only together with AUDIT_SIGNING_KEY_FILE",
             );
         }
+        let topic_prefix = topic_part("TOPIC_PREFIX", set(env, "TOPIC_PREFIX").unwrap_or_default())?;
+        let audit_group = match set(env, "AUDIT_QUEUE_NAME") {
+            Some(name) => topic_part("AUDIT_QUEUE_NAME", name)?,
+            None => format!("{topic_prefix}audit-recorder"),
+        };
         Ok(Self {
             listen,
             instance,
@@ -267,15 +289,19 @@ impl Settings {
                 "FHIR_QUEUE_NAME",
                 set(env, "FHIR_QUEUE_NAME").unwrap_or_else(|| "fhir_processing_queue".to_owned()),
             )?,
+            audit_group,
             batch_size: number(env, "FHIR_BATCH_SIZE", 500, 1, 10_000)?,
             workers: number(env, "FHIR_WORKER_THREADS", 4, 1, 64)?,
             legacy_routing: truth(env, "ENABLE_LEGACY_ROUTING", true)?,
+            auto_start_migration,
+            migrate_from,
+            migration_batch: number(env, "MIGRATION_BATCH_SIZE", 50, 1, 10_000)?,
             zone,
             identifier_base: identifier_base(env)?,
             mapping_file: set(env, "MAPPING_FILE").map(PathBuf::from),
             registry_refresh: Duration::from_secs(number(env, "REGISTRY_REFRESH_SECONDS", 30, 1, 86_400)?),
             spool_limit_bytes: number(env, "SPOOL_LIMIT_MB", 1_024_u64, 1, 1_048_576)? << 20,
-            topic_prefix: topic_part("TOPIC_PREFIX", set(env, "TOPIC_PREFIX").unwrap_or_default())?,
+            topic_prefix,
             topic_partitions: number(env, "TOPIC_PARTITIONS", 12, 1, 1_000)?,
             audit_key,
             audit_signing: Duration::from_secs(number(env, "AUDIT_SIGNING_SECONDS", 60, 1, 86_400)?),
@@ -329,9 +355,22 @@ impl Settings {
             ("MONGODB_FHIR_DB", self.fhir_db.clone()),
             ("ENABLE_ASYNC_FHIR", self.async_fhir.to_string()),
             ("FHIR_QUEUE_NAME", self.group.clone()),
+            ("AUDIT_QUEUE_NAME", self.audit_group.clone()),
             ("FHIR_BATCH_SIZE", self.batch_size.to_string()),
             ("FHIR_WORKER_THREADS", self.workers.to_string()),
             ("ENABLE_LEGACY_ROUTING", self.legacy_routing.to_string()),
+            ("AUTO_START_MIGRATION", self.auto_start_migration.to_string()),
+            (
+                "MIGRATE_FROM",
+                self.migrate_from.as_deref().map_or_else(none, |from| {
+                    if from.contains("://") {
+                        masked(from)
+                    } else {
+                        from.to_owned()
+                    }
+                }),
+            ),
+            ("MIGRATION_BATCH_SIZE", self.migration_batch.to_string()),
             ("TIME_ZONE_OFFSET", self.zone.to_string()),
             ("IDENTIFIER_BASE", self.identifier_base.clone()),
             (
@@ -381,13 +420,6 @@ fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
                 "leave it unset",
             );
         }
-    }
-    if truth(env, "AUTO_START_MIGRATION", false)? {
-        return fail(
-            "AUTO_START_MIGRATION",
-            "this version does not have the migrator",
-            "false",
-        );
     }
     Ok(())
 }
@@ -545,7 +577,10 @@ mod tests {
             ("SCHEMA_REGISTRY_URL", "127.0.0.1:8081"),
             ("DEVICE_TOKENS_FILE", "tokens"),
             ("AUDIT_SIGNING_SECONDS", "60"),
+            ("AUTO_START_MIGRATION", "true"),
+            ("MIGRATION_BATCH_SIZE", "0"),
             ("LOG_FORMAT", "xml"),
+            ("AUDIT_QUEUE_NAME", "audit trail"),
             ("IDENTIFIER_BASE", "stardust"),
         ] {
             let text = with(&[(name, value)]).unwrap_err().to_string();

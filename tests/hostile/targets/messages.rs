@@ -190,7 +190,7 @@ fn mapped(
 }
 
 /// What every reading must be like.
-fn sound(reading: &Reading) -> Result<(), String> {
+pub fn sound(reading: &Reading) -> Result<(), String> {
     let is_dead = matches!(reading.verdict, Verdict::Dead(_));
     hold!(
         is_dead == reading.observation_ids.is_empty(),
@@ -222,7 +222,14 @@ fn sound(reading: &Reading) -> Result<(), String> {
             json["status"] == observation.status,
             "an Observation with two statuses"
         );
-        let kind = observation.key.split('|').nth(3).unwrap_or_default();
+        // A migrated reading's key ends with its kind, or with its kind and a field; an `_id` before it may be anything.
+        let known = |part: &&str| *part == "blood-pressure" || LIMITS.iter().any(|(kind, ..)| kind == part);
+        let kind = if observation.key.starts_with("mig|") {
+            observation.key.rsplit('|').take(2).find(known)
+        } else {
+            observation.key.split('|').nth(3)
+        };
+        let kind = kind.unwrap_or_default();
         within(kind, &json)?;
     }
     if let Some(legacy) = &reading.legacy {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod batches;
+mod histories;
 mod line;
 mod messages;
 mod mode;
@@ -52,6 +53,7 @@ pub fn all() -> Vec<Target> {
         settings::target(),
     ];
     all.extend(records::targets());
+    all.extend(histories::targets());
     all.extend(line::targets());
     all.extend(audit::targets());
     all

@@ -30,6 +30,11 @@ export const NAMES = {
   '14646-4': /^cholesterol in hdl \[moles\/volume\] in serum or plasma$/i,
   '2571-8': /^triglyceride \[mass\/volume\] in serum or plasma$/i,
   '14927-8': /^triglyceride \[moles\/volume\] in serum or plasma$/i,
+  '8302-2': /^body height$/i,
+  '39156-5': /^body mass index \(bmi\) \[ratio\]$/i,
+  '8280-0': /^waist circumference at umbilicus by tape measure$/i,
+  '9279-1': /^respiratory rate$/i,
+  '41950-7': /^number of steps in 24 hour measured$/i,
   '55423-8': /^number of steps in unspecified time pedometer$/i,
   '93832-4': /^sleep duration$/i,
 };
@@ -45,7 +50,10 @@ export const UNITS = {
   Cel: ['°C', 'Cel'],
   kg: ['kg'],
   Ohm: ['Ω', 'Ω', 'ohm', 'Ohm'],
+  cm: ['cm'],
+  'kg/m2': ['kg/m²', 'kg/m2'],
   '{steps}': ['steps'],
+  '{steps}/d': ['steps/day'],
   h: ['h', 'hours'],
 };
 
@@ -61,6 +69,9 @@ export const MDC_NAMES = {
   160184: /glu/i,
   150364: /temp/i,
   188736: /mass|weight/i,
+  188740: /len|height/i,
+  188752: /mass|bmi|ratio/i,
+  151562: /resp/i,
   188780: /imped/i,
   8417864: /meal|context|ctxt/i,
   8417868: /pre/i,
@@ -89,6 +100,11 @@ export const KINDS = {
   triglycerides: { category: 'laboratory', mdc: [], loinc: { 'mg/dL': ['2571-8'], 'mmol/L': ['14927-8'] } },
   steps: { category: 'activity', mdc: [], loinc: { '{steps}': ['55423-8'] } },
   sleep: { category: 'activity', mdc: [], loinc: { h: ['93832-4'] } },
+  'steps per day': { category: 'activity', mdc: [], loinc: { '{steps}/d': ['41950-7'] } },
+  height: { category: VITAL, profile: 'bodyheight', mdc: ['188740'], loinc: { cm: ['8302-2'] } },
+  bmi: { category: VITAL, profile: 'bmi', mdc: ['188752'], loinc: { 'kg/m2': ['39156-5'] } },
+  waist: { category: 'exam', mdc: [], loinc: { cm: ['8280-0'] } },
+  respiration: { category: VITAL, profile: 'resprate', mdc: ['151562'], loinc: { '/min': ['9279-1'] } },
 };
 
 /** What a meal adds: LOINC by unit, and the MDC code in the component 8417864. */

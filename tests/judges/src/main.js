@@ -6,10 +6,12 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs, promisify } from 'node:util';
 import { plant } from '../faults.js';
+import { histories } from '../generate/histories.js';
 import { Messages } from '../generate/messages.js';
 import { Random } from '../generate/random.js';
 import { world } from '../generate/world.js';
 import { compare } from '../meaning/compare.js';
+import { compareEntry } from '../meaning/histories.js';
 import { faults as faultsOfMeaning, place } from '../meaning/faults.js';
 import { expected } from '../meaning/oracle.js';
 import { Digits, parse, write } from './json.js';
@@ -18,6 +20,8 @@ import { judges, provision } from './provision.js';
 const HERE = join(import.meta.dirname, '..');
 const ROOT = join(HERE, '..', '..');
 const CACHE = process.env.JUDGES_CACHE ?? join(HERE, '..', '.cache', 'judges');
+/** Entries of each history collection. */
+const ENTRIES = 30;
 const RECEIVED_AT = '2026-03-01T00:00:00Z';
 const HELP = `Usage: tests/judges/run [--messages N] [--binary PATH] [--seed N] [--without JUDGE]
 
@@ -117,6 +121,34 @@ async function map(folder, count, options, report) {
   }
   for (const name of planted.keys()) report.wrong('meaning', name, 'a fault for which no message was found');
   if (line !== lines.length + 1) report.wrong('meaning', 'map', `${line} answers to ${lines.length + 1} messages`);
+  resources.push(...(await mapHistories(folder, { random, ward, receivedAt, binary, registry }, report)));
+  return resources;
+}
+
+/** The resources that `stardust map --history` makes of documents of the collections that exist. */
+async function mapHistories(folder, { random, ward, receivedAt, binary, registry }, report) {
+  const resources = [];
+  for (const [collection, { documents, entries }] of Object.entries(histories(random, ward, ENTRIES))) {
+    const [input, output] = [join(folder, `${collection}.ndjson`), join(folder, `${collection}.mapped.ndjson`)];
+    writeFileSync(input, documents.map((d) => `${d}\n`).join(''));
+    await toFile(binary, ['map', '--registry', registry, '--received-at', RECEIVED_AT, '--history', collection], { input, output });
+    let at = 0;
+    for await (const text of createInterface({ input: createReadStream(output) })) {
+      const actual = parse(text);
+      const entry = entries[at];
+      at += 1;
+      const name = `${collection}, entry ${at}`;
+      const problems = entry ? compareEntry(actual, entry, receivedAt) : ['more entries than there are'];
+      problems.forEach((problem) => report.wrong('meaning', name, problem));
+      report.count(actual.readings, (entry?.wanted ?? []).map(({ as }) => ({ observations: [{ as: `${as} (migrated)` }] })));
+      for (const reading of actual.readings) {
+        for (const resource of [...reading.observations, ...reading.audit]) {
+          resources.push({ name: `${name}, ${resource.resourceType}`, text: write(resource) });
+        }
+      }
+    }
+    if (at !== entries.length) report.wrong('meaning', collection, `${at} answers to ${entries.length} entries`);
+  }
   return resources;
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use stardust_domain::history;
 use stardust_domain::outcome::{AuditOutcome, Source};
 use stardust_pipeline::log::LogRecord;
 use stardust_pipeline::store::{
@@ -120,7 +121,13 @@ impl Facts {
 
     /// The key of audit events and letters.
     pub(super) fn key(&self) -> String {
-        self.gateway().unwrap_or_else(|| self.receipt.clone())
+        let migrated = self.raw.as_ref().filter(|raw| raw.migration_run.is_some());
+        let document = migrated
+            .and_then(|raw| history::keys_of(&raw.body))
+            .map(|keys| keys.document);
+        document
+            .or_else(|| self.gateway())
+            .unwrap_or_else(|| self.receipt.clone())
     }
 
     /// The log's timestamp of the record that stands at this place.

@@ -26,7 +26,7 @@ pub(crate) const STRANGER: &str = "020000cc0001";
 pub(crate) struct Bench {
     _folder: tempfile::TempDir,
     pub(crate) file: Embedded,
-    rules: Rules,
+    pub(crate) rules: Rules,
     registry: watch::Sender<Arc<Registry>>,
     pub(crate) groups: Groups,
 }

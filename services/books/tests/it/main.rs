@@ -3,5 +3,6 @@
 
 mod bench;
 mod closing;
+mod histories;
 mod letters;
 mod tracing;

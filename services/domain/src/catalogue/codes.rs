@@ -147,6 +147,7 @@ impl Codes<'_> {
                     None => None,
                 };
                 Ok(Marker {
+                    name: marker.name.clone(),
                     component,
                     dtx_type: marker.dtx_type,
                 })

@@ -148,6 +148,7 @@ impl Conversion {
 /// A meal marker.
 #[derive(Debug)]
 pub(crate) struct Marker {
+    pub name: String,
     /// The component that says it in MDC.
     pub component: Option<Box<RawValue>>,
     /// Its number in the legacy documents.
@@ -221,6 +222,21 @@ impl Catalogue {
     /// The model of an attribute or of one of its aliases.
     pub(crate) fn attribute(&self, name: &str) -> Option<&Model> {
         self.attributes.get(name).and_then(|i| self.models.get(*i))
+    }
+
+    /// The place of the quantity with this name.
+    pub(crate) fn quantity(&self, name: &str) -> Option<usize> {
+        self.quantities.iter().position(|quantity| quantity.name == name)
+    }
+
+    /// The marker with this name.
+    pub(crate) fn marker_named(&self, name: &str) -> Option<usize> {
+        self.markers.iter().position(|marker| marker.name == name)
+    }
+
+    /// The marker with this `dtx_type`.
+    pub(crate) fn marker_of(&self, dtx_type: u8) -> Option<usize> {
+        self.markers.iter().position(|marker| marker.dtx_type == dtx_type)
     }
 
     /// The model of a person's call; any letter case.

@@ -23,8 +23,8 @@ pub(crate) struct Header<'a> {
     pub issued: &'a str,
     /// Reference to the sub-device; none for a person's call.
     pub device: Option<&'a str>,
-    /// Reference to the gateway.
-    pub gateway: &'a str,
+    /// Reference to the gateway; none for a migrated reading.
+    pub gateway: Option<&'a str>,
 }
 
 /// One Observation.
@@ -81,14 +81,18 @@ pub(crate) fn write(header: &Header<'_>, resource: &Resource<'_>) -> String {
         push_text(&mut out, profile);
         out.push(']');
     }
+    out.push('}');
+    if let Some(gateway) = header.gateway {
+        push!(
+            out,
+            r#","extension":[{"url":"http://hl7.org/fhir/StructureDefinition/observation-gatewayDevice","valueReference":"#,
+            gateway,
+            "}]",
+        );
+    }
     push!(
         out,
-        r#"},"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/observation-gatewayDevice","valueReference":"#,
-        header.gateway,
-    );
-    push!(
-        out,
-        r#"}],"identifier":[{"system":"#,
+        r#","identifier":[{"system":"#,
         header.key_system,
         r#","value":"#
     );

@@ -128,7 +128,7 @@ fn read<'m>(quantity: &'m Quantity, field: &'m Field, measure: usize, name: &str
     } else if let Some(text) = raw.text() {
         let text = text.trim();
         if let Some(off) = off_scale(quantity, field.quantity, text) {
-            return off;
+            return State::Good(off);
         }
         Decimal::from_text(text)
     } else {
@@ -168,7 +168,7 @@ fn scaled(wire: Decimal, field: &Field) -> Result<Decimal, DecimalError> {
 }
 
 /// Where the value stands; none where the quantity cannot be that.
-fn level(quantity: &Quantity, measure: &Measure, value: Decimal) -> Option<Level> {
+pub(crate) fn level(quantity: &Quantity, measure: &Measure, value: Decimal) -> Option<Level> {
     let value = measure.to_first.apply(value, 2)?;
     let within = |limits: &crate::catalogue::Limits| {
         value.compare(limits.from).is_ge() && value.compare(limits.to).is_le()
@@ -182,7 +182,8 @@ fn level(quantity: &Quantity, measure: &Measure, value: Decimal) -> Option<Level
     }
 }
 
-fn off_scale<'m>(quantity: &'m Quantity, at: usize, text: &str) -> Option<State<'m>> {
+/// `HI` and `LO` of a meter.
+pub(crate) fn off_scale<'m>(quantity: &'m Quantity, at: usize, text: &str) -> Option<Good<'m>> {
     let bounds = quantity.off_scale.as_ref()?;
     let (value, level) = if text.eq_ignore_ascii_case("HI") {
         (bounds.high, Level::Above)
@@ -193,13 +194,13 @@ fn off_scale<'m>(quantity: &'m Quantity, at: usize, text: &str) -> Option<State<
     };
     // The bound stands in the first unit, whatever unit the value would have come in.
     let measure = quantity.measures.first()?;
-    Some(State::Good(Good {
+    Some(Good {
         quantity: at,
         measure,
         wire: value,
         value,
         level,
-    }))
+    })
 }
 
 /// The limits of a quantity, for people.

@@ -5,12 +5,13 @@ use serde_json::value::RawValue;
 use super::Rules;
 use super::item::{Planned, PlannedObservation, has_main_quantity};
 use super::legacy;
-use super::quantities::{Good, Level};
+use super::quantities::{Good, Level, RowValue};
 use crate::fhir::{self, Header, Part, Resource, Value};
 use crate::ids::{Mac, PatientId};
 use crate::outcome::ParkReason;
 use crate::reading::{DeadQuantity, Death, Observation, Reading, Verdict};
 use crate::registry::{Gateway, Registry};
+use crate::remap::{OTHER_KIND, TWIN, UNREGISTERED};
 use crate::text::quoted;
 use crate::time::Timestamp;
 
@@ -53,21 +54,25 @@ pub(crate) fn dead(item: Option<i32>, device: Option<Mac>, death: Death) -> Read
         main_id: None,
         observation_ids: Vec::new(),
         device,
+        effective: None,
         observations: Vec::new(),
         legacy: None,
         raw_item: String::new(),
     }
 }
 
-/// Asks the registry for the patient, and writes the documents where there is one.
+/// Asks the registry for the patient, and writes the documents where there is one. `settled` is the patient where he
+/// needs no asking for.
 pub(crate) fn judge_planned(
     rules: Rules<'_>,
     facts: &MessageFacts,
     registry: &Registry,
     planned: &Planned<'_>,
     raw_item: String,
+    settled: Option<PatientId>,
 ) -> Reading {
-    let (patient, notes) = owner(facts, registry, planned);
+    let (asked, notes) = owner(facts, registry, planned);
+    let patient = settled.map_or(asked, Ok);
     let ids: Vec<_> = planned.observations.iter().map(|o| o.id).collect();
     let mut reading = Reading {
         item: Some(planned.index),
@@ -86,6 +91,7 @@ pub(crate) fn judge_planned(
         main_id: ids.first().copied(),
         observation_ids: ids,
         device: planned.device,
+        effective: Some(Timestamp::from_seconds(planned.clock.effective)),
         observations: Vec::new(),
         legacy: None,
         raw_item,
@@ -113,22 +119,23 @@ fn owner(
         };
         return (patient, Vec::new());
     };
-    match registry.owner(device, kind) {
+    let effective = Timestamp::from_seconds(planned.clock.effective);
+    match registry.owner_at(device, kind, effective) {
         Err(reason) => (Err(reason), Vec::new()),
         Ok(owner) => {
             let mut notes = Vec::new();
             if owner.other_kind {
-                notes.push("The device is registered as another kind of device.".to_owned());
+                notes.push(OTHER_KIND.to_owned());
             }
             if gateway == Gateway::Unknown {
-                notes.push("The gateway is not registered.".to_owned());
+                notes.push(UNREGISTERED.to_owned());
             }
             (Ok(owner.patient), notes)
         }
     }
 }
 
-fn observations(
+pub(crate) fn observations(
     rules: Rules<'_>,
     facts: &MessageFacts,
     planned: &Planned<'_>,
@@ -152,7 +159,7 @@ fn observations(
         effective_extension: extension.as_deref(),
         issued: &facts.issued,
         device: device.as_deref(),
-        gateway: &facts.gateway_device,
+        gateway: Some(&facts.gateway_device),
     };
     planned
         .observations
@@ -191,75 +198,109 @@ fn observation(
     observation: &PlannedObservation<'_>,
     shared_notes: &[String],
 ) -> Option<Observation> {
-    let catalogue = rules.catalogue;
-    let row = catalogue.rows.get(observation.value.row)?;
     let context = &planned.context;
-    // Without a value the code is that of the row's first quantity in its first unit.
-    let first = row
-        .quantities
-        .first()
-        .and_then(|q| catalogue.quantities.get(*q))?;
-    let measure = observation.value.values.first().map(|v| v.measure);
-    let marker = context.marker;
-    let code = match &row.panel {
-        Some(panel) => panel,
-        None => measure.or(first.measures.first())?.code(marker)?,
-    };
     let mut notes = Vec::new();
-    let mut preliminary = false;
     if planned.clock.item_time_missing {
-        preliminary = true;
         notes.push(match planned.clock.device {
             Some(_) => "The reading carries no readable time: the time of its message stands in.".to_owned(),
             None => "Neither the reading nor its message carries a readable time.".to_owned(),
         });
     }
-    for good in &observation.value.values {
-        if good.level == Level::Implausible {
-            preliminary = true;
-            notes.extend(implausible(rules, good));
-        }
-    }
-    let has_meal = marker
-        .and_then(|m| catalogue.markers.get(m))
-        .and_then(|m| m.component.as_deref());
+    notes.extend(implausible(rules, &observation.value.values));
     if let Some(sent) = &context.marker_sent
         && context.marker_is_unknown()
     {
-        notes.extend(repeated(sent).map(|sent| format!("Marker as sent: {sent}")));
+        notes.extend(unknown_marker(sent));
     }
     if observation.twin {
-        notes.push(
-            "The same message carries another value of this kind for the same device and second.".to_owned(),
-        );
+        notes.push(TWIN.to_owned());
     }
     notes.extend_from_slice(shared_notes);
+    written(
+        rules,
+        header,
+        effective,
+        &Told {
+            id: observation.id,
+            key: &observation.key,
+            value: &observation.value,
+            marker: context.marker,
+            mode: context.mode.as_deref(),
+            by_device: planned.device.is_some(),
+            preliminary: planned.clock.item_time_missing,
+            notes: &notes,
+        },
+    )
+}
+
+/// What is told of one Observation.
+pub(crate) struct Told<'a> {
+    pub id: uuid::Uuid,
+    pub key: &'a str,
+    pub value: &'a RowValue<'a>,
+    pub marker: Option<usize>,
+    pub mode: Option<&'a str>,
+    /// Sent by a personal health device, rather than entered or taken over.
+    pub by_device: bool,
+    /// Beside values that are implausible, which make it preliminary anyway.
+    pub preliminary: bool,
+    pub notes: &'a [String],
+}
+
+/// The Observation of a row's values; none where the catalogue has no code for it.
+pub(crate) fn written(
+    rules: Rules<'_>,
+    header: &Header<'_>,
+    effective: Timestamp,
+    told: &Told<'_>,
+) -> Option<Observation> {
+    let catalogue = rules.catalogue;
+    let row = catalogue.rows.get(told.value.row)?;
+    // Without a value the code is that of the row's first quantity in its first unit.
+    let first = row
+        .quantities
+        .first()
+        .and_then(|q| catalogue.quantities.get(*q))?;
+    let values = &told.value.values;
+    let code = match &row.panel {
+        Some(panel) => panel,
+        None => values
+            .first()
+            .map(|v| v.measure)
+            .or(first.measures.first())?
+            .code(told.marker)?,
+    };
+    let has_meal = told
+        .marker
+        .and_then(|m| catalogue.markers.get(m))
+        .and_then(|m| m.component.as_deref());
+    let preliminary = told.preliminary || values.iter().any(|v| v.level == Level::Implausible);
     let status = if preliminary { "preliminary" } else { "final" };
     let json = fhir::write(
         header,
         &Resource {
-            id: observation
+            id: told
                 .id
                 .hyphenated()
                 .encode_lower(&mut uuid::Uuid::encode_buffer()),
-            key: &observation.key,
+            key: told.key,
             profile: row.profile.as_deref(),
             status,
-            category: if planned.device.is_some() {
+            category: if told.by_device {
                 &row.category.device
             } else {
                 &row.category.person
             },
             code,
-            value: value(row.panel.is_some(), observation)?,
-            notes: &notes,
-            body_site: body_site(&first.sites, context.mode.as_deref()),
+            value: value(row.panel.is_some(), values)?,
+            notes: told.notes,
+            body_site: body_site(&first.sites, told.mode),
             context: has_meal,
         },
     );
     Some(Observation {
-        id: observation.id,
-        key: observation.key.clone(),
+        id: told.id,
+        key: told.key.to_owned(),
         code: code.first.clone(),
         status,
         effective,
@@ -275,8 +316,7 @@ fn body_site<'m>(sites: &'m [(String, Box<RawValue>)], mode: Option<&str>) -> Op
         .map(|(_, site)| &**site)
 }
 
-fn value<'m>(panel: bool, observation: &PlannedObservation<'m>) -> Option<Value<'m>> {
-    let values = &observation.value.values;
+fn value<'m>(panel: bool, values: &[Good<'m>]) -> Option<Value<'m>> {
     if panel && !values.is_empty() {
         let parts = values
             .iter()
@@ -300,16 +340,26 @@ fn value<'m>(panel: bool, observation: &PlannedObservation<'m>) -> Option<Value<
     })
 }
 
-fn implausible(rules: Rules<'_>, good: &Good<'_>) -> Option<String> {
-    let quantity = rules.catalogue.quantities.get(good.quantity)?;
-    let limits = &quantity.plausible;
-    Some(format!(
-        "Implausible: {} outside of {} to {} {}.",
-        quantity.name,
-        limits.from,
-        limits.to,
-        quantity.measures.first().map_or("", |m| m.words.as_str())
-    ))
+/// A note for each value that can be, but hardly is.
+pub(crate) fn implausible(rules: Rules<'_>, values: &[Good<'_>]) -> Vec<String> {
+    let note = |good: &Good<'_>| {
+        let quantity = rules.catalogue.quantities.get(good.quantity)?;
+        let limits = &quantity.plausible;
+        Some(format!(
+            "Implausible: {} outside of {} to {} {}.",
+            quantity.name,
+            limits.from,
+            limits.to,
+            quantity.measures.first().map_or("", |m| m.words.as_str())
+        ))
+    };
+    let implausible = values.iter().filter(|good| good.level == Level::Implausible);
+    implausible.filter_map(note).collect()
+}
+
+/// The note on a marker that the catalogue does not know.
+pub(crate) fn unknown_marker(sent: &str) -> Option<String> {
+    repeated(sent).map(|sent| format!("Marker as sent: {sent}"))
 }
 
 /// A text of a message as FHIR can hold it: no control characters, not too long, not blank.

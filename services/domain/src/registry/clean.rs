@@ -44,7 +44,7 @@ pub(super) fn patient_id(value: Option<&Value>) -> (Option<PatientId>, Option<Od
     }
 }
 
-fn patient_id_of_text(text: &str) -> (Option<PatientId>, Option<Oddity>) {
+pub(super) fn patient_id_of_text(text: &str) -> (Option<PatientId>, Option<Oddity>) {
     if let Ok(id) = text.parse() {
         return (Some(id), Some(Oddity::PatientIdHexText));
     }

@@ -1,7 +1,9 @@
 //! Whatever bytes come, there is an answer, and it is well-formed.
 
+use stardust_domain::history::{Account, HistoryDocument, keys_of};
 use stardust_domain::outcome::Source;
 use stardust_domain::reading::Verdict;
+use stardust_domain::remap;
 use stardust_domain::time::Timestamp;
 
 use crate::fixture::*;
@@ -68,6 +70,22 @@ fn no_bytes_cause_a_panic_and_every_document_is_json() {
                 assert_eq!(json["id"], observation.id.to_string());
                 assert_eq!(json["status"], observation.status);
             }
+            if let Verdict::Emit(patient) = reading.verdict {
+                let stored = reading.observations.iter().map(|o| remap::Stored {
+                    id: o.id,
+                    status: o.status,
+                    resource: &o.json,
+                });
+                let again = remap::Reading {
+                    raws: remap::Raws::Item(&reading.raw_item),
+                    source,
+                    received_at,
+                    patient,
+                    observations: stored.collect(),
+                };
+                let again = remap::remap(&mapping, &again).unwrap();
+                assert!(again.is_empty(), "{}: {again:?}", reading.raw_item);
+            }
             if let Some(legacy) = &reading.legacy {
                 let json: serde_json::Value = serde_json::from_str(&legacy.document).unwrap();
                 assert_eq!(json["_id"]["$oid"], legacy.id);
@@ -75,6 +93,96 @@ fn no_bytes_cause_a_panic_and_every_document_is_json() {
         }
     }
     assert!(emitted > 1_000, "{emitted}: the mutations leave too little alive");
+}
+
+#[test]
+fn no_document_causes_a_panic_and_the_account_agrees_with_the_parser() {
+    let samples = crate::histories::samples();
+    let (mapping, registry) = (mapping(), registry());
+    let (mut emitted, mut accounted) = (0, 0);
+    for round in 0..6_000 {
+        let mut numbers = Numbers::of(11, round);
+        let at = (round as usize) % samples.len();
+        let (collection, _) = &samples[at];
+        let texts: Vec<Vec<u8>> = samples
+            .iter()
+            .map(|(_, text)| text.clone().into_bytes())
+            .collect();
+        let bytes = mutated(&mut numbers, &texts[at..=at]);
+        let published_at = match round % 50 {
+            0 => Timestamp::from_micros(i64::MAX),
+            1 => Timestamp::from_micros(i64::MIN),
+            _ => RECEIVED,
+        };
+        let Ok(text) = std::str::from_utf8(&bytes) else {
+            continue;
+        };
+        let Ok(document) = HistoryDocument::read("AMY", collection, text) else {
+            continue;
+        };
+        let mut account = Account::default();
+        account.document(&document);
+        let mut readings = 0;
+        for entry in document.entries() {
+            account.entry(&entry, &mapping, &registry, published_at);
+            assert_eq!(entry.hash.len(), 64);
+            let keys = keys_of(entry.body.as_bytes());
+            assert!(
+                keys.is_none_or(|keys| keys.document == document.id() && keys.topic == document.topic_key())
+            );
+            if entry.repeated {
+                continue;
+            }
+            let judged = crate::histories::judged_at(&entry, &registry, None, published_at);
+            readings += judged.readings.len() as u64;
+            for reading in &judged.readings {
+                let is_dead = matches!(reading.verdict, Verdict::Dead(_));
+                assert_eq!(is_dead, reading.observation_ids.is_empty());
+                assert_eq!(is_dead, reading.raw_item.is_empty());
+                assert!(reading.legacy.is_none() && reading.observations.len() <= 1);
+                for observation in &reading.observations {
+                    emitted += 1;
+                    let json: serde_json::Value = serde_json::from_str(&observation.json).unwrap();
+                    assert_eq!(json["id"], observation.id.to_string());
+                    assert_eq!(json["status"], observation.status);
+                    assert!(observation.effective.seconds() >= 946_684_800);
+                }
+            }
+        }
+        assert_eq!(account.readings(), readings);
+        accounted += account.emitted;
+    }
+    assert_eq!(emitted, accounted, "the account and the parser do not agree");
+    assert!(emitted > 3_000, "{emitted}: the mutations leave too little alive");
+}
+
+#[test]
+fn no_body_of_a_migration_causes_a_panic() {
+    let bodies: Vec<Vec<u8>> = crate::histories::samples()
+        .iter()
+        .flat_map(|(collection, text)| crate::histories::entries_of(collection, text))
+        .map(|entry| entry.body.into_bytes())
+        .collect();
+    let (mapping, registry) = (mapping(), registry());
+    for round in 0..6_000 {
+        let body = mutated(&mut Numbers::of(12, round), &bodies);
+        let judged = mapping.judge(
+            &stardust_domain::reading::Envelope {
+                receipt: "r",
+                received_at: RECEIVED,
+                source: Source::Migration,
+                items: None,
+                body: &body,
+            },
+            &registry,
+        );
+        for reading in &judged.readings {
+            assert_eq!(
+                matches!(reading.verdict, Verdict::Dead(_)),
+                reading.observation_ids.is_empty()
+            );
+        }
+    }
 }
 
 #[test]

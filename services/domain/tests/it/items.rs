@@ -248,9 +248,3 @@ fn the_raw_item_is_enough_to_map_it_again() {
     let raw: serde_json::Value = serde_json::from_str(&called.raw_item).unwrap();
     assert_eq!(raw["call"]["data"]["value"], 71);
 }
-
-#[test]
-fn records_of_a_migration_are_not_judged_yet() {
-    let reading = one(judge_from(SAMPLES[0].as_bytes(), Source::Migration, RECEIVED));
-    assert_eq!(death(&reading).reason, DeadReason::UnknownMessageType);
-}

@@ -1,5 +1,7 @@
 //! The store: documents as JSON text, beside the columns that are asked for.
 
+mod amend;
+mod associations;
 mod audit;
 mod books;
 mod checkpoints;

@@ -130,6 +130,20 @@ fn sweep(conn: &Connection, run: &str) -> Result<u64, DbError> {
     Ok(removed as u64)
 }
 
+fn sweep_letters(conn: &Connection, places: &[(String, i32, i64)]) -> Result<(), DbError> {
+    let mut raws = conn.prepare_cached(
+        "DELETE FROM kept_raw WHERE receipt_id IN
+         (SELECT receipt_id FROM letters WHERE topic = ?1 AND partition = ?2 AND offset = ?3)",
+    )?;
+    let mut letters =
+        conn.prepare_cached("DELETE FROM letters WHERE topic = ?1 AND partition = ?2 AND offset = ?3")?;
+    for (topic, partition, offset) in places {
+        raws.execute(params![topic, partition, offset])?;
+        letters.execute(params![topic, partition, offset])?;
+    }
+    Ok(())
+}
+
 impl Runs for EmbeddedStore {
     async fn add_run(&self, run: &Run) -> Result<bool, StoreError> {
         let run = run.clone();
@@ -190,5 +204,10 @@ impl Retractions for EmbeddedStore {
     async fn sweep(&self, run: &str) -> Result<u64, StoreError> {
         let run = run.to_owned();
         self.write(move |conn| sweep(conn, &run)).await
+    }
+
+    async fn sweep_letters(&self, places: &[(String, i32, i64)]) -> Result<(), StoreError> {
+        let places = places.to_vec();
+        self.write(move |conn| sweep_letters(conn, &places)).await
     }
 }

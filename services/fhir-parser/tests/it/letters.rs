@@ -10,7 +10,7 @@ use stardust_wire::LetterItem;
 use super::*;
 
 /// The rules with something in the catalogue changed.
-fn changed(from: &str, to: &str) -> Arc<Mapping> {
+pub(super) fn changed(from: &str, to: &str) -> Arc<Mapping> {
     let catalogue = include_str!("../../../domain/catalogue.json");
     assert!(catalogue.contains(from));
     let mapping = Mapping::from_text(&catalogue.replacen(from, to, 1), settings()).unwrap();
@@ -29,7 +29,7 @@ fn one_more_alias() -> Arc<Mapping> {
 }
 
 impl Bench {
-    async fn ready(owner: Option<&str>) -> Self {
+    pub(super) async fn ready(owner: Option<&str>) -> Self {
         let bench = bench(owner).await;
         bench
             .file
@@ -40,7 +40,7 @@ impl Bench {
         bench
     }
 
-    fn replayer(&self) -> Replayer<stardust_embedded::EmbeddedLog, EmbeddedStore> {
+    pub(super) fn replayer(&self) -> Replayer<stardust_embedded::EmbeddedLog, EmbeddedStore> {
         Replayer {
             log: self.file.log(),
             store: self.file.store(),
@@ -54,7 +54,7 @@ impl Bench {
     }
 
     /// What stands in the raw topic of the file, from the `skip`th record on, behind the originals of partition 3.
-    async fn sent(&self, skip: usize) -> Vec<LogRecord> {
+    pub(super) async fn sent(&self, skip: usize) -> Vec<LogRecord> {
         let log = self.file.log();
         let mut sent = Vec::new();
         for bounds in log.bounds(&self.rules.topics.raw).await.unwrap() {
@@ -77,7 +77,7 @@ impl Bench {
         self.rules.wire.decode(Subject::Raw, &record.value).unwrap()
     }
 
-    async fn letter(&self, shelf: Shelf, id: &str) -> Option<Letter> {
+    pub(super) async fn letter(&self, shelf: Shelf, id: &str) -> Option<Letter> {
         let found = self.file.store().letters(shelf, &[id.to_owned()]).await.unwrap();
         found.into_iter().next().unwrap()
     }
@@ -86,7 +86,7 @@ impl Bench {
         self.letter(Shelf::Dead, id).await.map(|l| l.state)
     }
 
-    fn said(&self, outputs: &[NewRecord]) -> Vec<String> {
+    pub(super) fn said(&self, outputs: &[NewRecord]) -> Vec<String> {
         self.outcomes(outputs)
             .into_iter()
             .map(|(_, outcome)| outcome)

@@ -26,6 +26,7 @@ where
             what_a_run_wrote_is_found_and_removed_and_nothing_else,
             a_marked_run_is_retracted,
             removed_letters_and_raw_records_are_gone_and_can_come_again,
+            letters_are_swept_by_their_places,
         ],
     )
     .await
@@ -40,7 +41,7 @@ fn run(id: &str, n: i64) -> Run {
         started: instant(n),
         updated: Timestamp::from_micros(instant(n + 1).micros() + 7),
         version: 1,
-        progress: r#"{"collections":[{"name":"blood_sugar_histories","place":"{\"$oid\":\"65a0\"}","entries":30000000000}],"none":null}"#.into(),
+        progress: r#"{"collections":[{"entries":30000000000,"name":"blood_sugar_histories","place":"{\"$oid\":\"65a0\"}"}],"none":null}"#.into(),
     }
 }
 
@@ -220,5 +221,41 @@ where
         Some(b"second".to_vec()),
         "it is new"
     );
+    Ok(())
+}
+
+async fn letters_are_swept_by_their_places<F: StoreFixture>(ground: StoreGround<F>) -> Kept
+where
+    F::Store: Runs + Retractions,
+{
+    let (store, topic) = ground.store().await?;
+    let letters: Vec<_> = (0..4)
+        .map(|n| letter(if n % 2 == 0 { Shelf::Dead } else { Shelf::Parked }, &topic, n))
+        .collect();
+    store.insert_letters(&letters).await?;
+    let raws: Vec<_> = letters
+        .iter()
+        .map(|l| (l.writer.receipt_id.clone(), b"raw".to_vec()))
+        .collect();
+    store.keep_raw(&raws).await?;
+    store.sweep_letters(&[]).await?;
+    let at = |n: i64| (topic.clone(), 3, n);
+    store
+        .sweep_letters(&[
+            at(0),
+            at(1),
+            at(77),
+            (topic.clone(), 4, 2),
+            ("other".into(), 3, 3),
+        ])
+        .await?;
+    for (n, letter) in letters.iter().enumerate() {
+        let found = store
+            .letters(letter.shelf, std::slice::from_ref(&letter.id))
+            .await?;
+        ensure_eq!(found[0].is_some(), n >= 2, "letter {n}");
+        let raw = store.kept_raw(&letter.writer.receipt_id).await?;
+        ensure_eq!(raw.is_some(), n >= 2, "raw record {n}");
+    }
     Ok(())
 }

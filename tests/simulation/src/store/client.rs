@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use stardust_pipeline::runs::Retractions;
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, ReceiptDocuments, RecordedEvent, RegistryDocuments, Shelf, Store, StoreError,
@@ -26,7 +27,7 @@ fn away() -> StoreError {
 
 /// What a call that fails or dies may have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Parts {
+pub(super) enum Parts {
     /// Any of the items, however late.
     Any,
     /// The first of them.
@@ -66,7 +67,7 @@ impl SimStore {
         !self.process.is_observer() && (weather.store_away || writes && weather.store_full)
     }
 
-    async fn read<T>(
+    pub(super) async fn read<T>(
         &self,
         what: &'static str,
         look: impl FnOnce(&StoreState) -> T + Send,
@@ -93,7 +94,7 @@ impl SimStore {
     }
 
     /// Writes items.
-    async fn write<T, R>(
+    pub(super) async fn write<T, R>(
         &self,
         what: &'static str,
         parts: Parts,
@@ -177,6 +178,21 @@ impl SimStore {
     pub(crate) fn salted(&self, id: &Uuid) -> Option<Uuid> {
         let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
         memory.salted.get(id).copied()
+    }
+}
+
+/// No migration runs here.
+impl Retractions for SimStore {
+    async fn retracted(&self, _: &[String]) -> Result<Vec<String>, StoreError> {
+        self.read("retracted", |_| Vec::new()).await
+    }
+
+    async fn sweep_letters(&self, _: &[(String, i32, i64)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn sweep(&self, _: &str) -> Result<u64, StoreError> {
+        self.read("sweep", |_| 0).await
     }
 }
 

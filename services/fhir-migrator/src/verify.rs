@@ -1,0 +1,439 @@
+//! `migrate verify`: reads the source once more and compares what every entry should have become with what is stored.
+//!
+//! The rules are asked again, with the receipt time that a stored document has: what they make of the entry must be what
+//! the store holds, text for text.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+use serde_json::Value;
+use stardust_domain::history::HistoryDocument;
+use stardust_domain::outcome::Source as Origin;
+use stardust_domain::reading::{Envelope, Reading, Verdict};
+use stardust_domain::time::Timestamp;
+use stardust_pipeline::history::{Documents, Source};
+use stardust_pipeline::log::Log;
+use stardust_pipeline::runs::{Run, Runs};
+use stardust_pipeline::store::{Letter, LetterState, ObservationDocument, Shelf, Store};
+use uuid::Uuid;
+
+use crate::MigrateError;
+use crate::histories::Migrator;
+use crate::progress::{CollectionProgress, Progress};
+
+/// Readings that are looked up together.
+const TOGETHER: usize = 500;
+const BYTES: usize = 1 << 20;
+/// Differences that are named; the others are counted.
+const NAMED: usize = 100;
+/// Paths of a resource that are named.
+const PATHS: usize = 5;
+
+/// What was found of one collection.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Compared {
+    /// Entries that were published, by the source as it is now.
+    pub entries: u64,
+    /// Readings in them.
+    pub readings: u64,
+    /// Readings whose Observations this run wrote.
+    pub stored: u64,
+    /// Readings whose Observations another run wrote.
+    pub stored_before: u64,
+    /// Readings that wait for the registry.
+    pub waiting: u64,
+    /// Readings that are dead letters.
+    pub rejected: u64,
+    /// Readings of which the store knows nothing, while the parser is behind.
+    pub unworked: u64,
+    /// Differences.
+    pub different: u64,
+}
+
+/// A difference. It names no values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// The collection.
+    pub collection: String,
+    /// The document.
+    pub document: String,
+    /// The receipt of the entry.
+    pub receipt_id: String,
+    /// The item.
+    pub item: Option<i32>,
+    /// What is not as it should be.
+    pub what: String,
+}
+
+/// The whole comparison.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// By collection.
+    pub collections: BTreeMap<String, Compared>,
+    /// Observations that the run wrote.
+    pub observations: u64,
+    /// How many differences there are.
+    pub different: u64,
+    /// The first of them.
+    pub differences: Vec<Difference>,
+    /// Readings that the parser has not worked yet.
+    pub unworked: u64,
+}
+
+impl Verified {
+    /// Whether everything is as it should be.
+    #[must_use]
+    pub const fn is_good(&self) -> bool {
+        self.different == 0 && self.unworked == 0
+    }
+
+    fn differs(&mut self, expected: &Expected, what: String) {
+        self.collections
+            .entry(expected.collection.clone())
+            .or_default()
+            .different += 1;
+        self.name(Difference {
+            collection: expected.collection.clone(),
+            document: expected.document.clone(),
+            receipt_id: expected.receipt.clone(),
+            item: expected.reading.item,
+            what,
+        });
+    }
+
+    fn name(&mut self, difference: Difference) {
+        self.different += 1;
+        if self.differences.len() < NAMED {
+            self.differences.push(difference);
+        }
+    }
+}
+
+/// A reading as the rules have it.
+struct Expected {
+    collection: String,
+    document: String,
+    receipt: String,
+    body: String,
+    reading: Reading,
+}
+
+impl Expected {
+    fn letter(&self) -> String {
+        Letter::id_of(&self.receipt, self.reading.item, None)
+    }
+}
+
+impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
+    /// Compares a run with its source. `behind`: the parser has not worked everything yet.
+    ///
+    /// # Errors
+    /// Where source or store cannot be read.
+    pub async fn verify(&self, run: &Run, behind: bool) -> Result<Verified, MigrateError> {
+        let progress = Progress::of(run)?;
+        let mut verified = Verified::default();
+        let mut seen: HashSet<Uuid> = HashSet::new();
+        for collection in progress
+            .collections
+            .iter()
+            .filter(|c| c.present && c.place.is_some())
+        {
+            self.verify_collection(run, collection, behind, &mut seen, &mut verified)
+                .await?;
+        }
+        self.find_strangers(run, &seen, &mut verified).await?;
+        Ok(verified)
+    }
+
+    /// Observations of the run that no entry of the source leads to (any more).
+    async fn find_strangers(
+        &self,
+        run: &Run,
+        seen: &HashSet<Uuid>,
+        verified: &mut Verified,
+    ) -> Result<(), MigrateError> {
+        let mut after = None;
+        loop {
+            let page = self.store.written_by_run(&run.id, after, TOGETHER).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.id);
+            verified.observations += page.len() as u64;
+            for document in page.iter().filter(|d| !seen.contains(&d.id)) {
+                verified.name(Difference {
+                    collection: "-".to_owned(),
+                    document: "-".to_owned(),
+                    receipt_id: document.writer.receipt_id.clone(),
+                    item: Some(document.writer.position.item),
+                    what: format!(
+                        "Observation {} comes from no entry of the source as it is now",
+                        document.id
+                    ),
+                });
+            }
+        }
+    }
+
+    async fn verify_collection(
+        &self,
+        run: &Run,
+        collection: &CollectionProgress,
+        behind: bool,
+        seen: &mut HashSet<Uuid>,
+        verified: &mut Verified,
+    ) -> Result<(), MigrateError> {
+        verified.collections.entry(collection.name.clone()).or_default();
+        let mut documents = self.source.open(&collection.name, None).await?;
+        let mut open: Vec<Expected> = Vec::new();
+        loop {
+            let batch = documents.next(self.batch, BYTES).await?;
+            if batch.is_empty() {
+                break;
+            }
+            let mut reached = false;
+            for source in &batch {
+                if let Some(text) = &source.text {
+                    self.expect(run, &collection.name, text, &mut open, verified);
+                }
+                if open.len() >= TOGETHER {
+                    self.compare(run, std::mem::take(&mut open), behind, seen, verified)
+                        .await?;
+                }
+                // What came into the source since is not of this run.
+                reached = collection.place.as_ref() == Some(&source.place);
+                if reached {
+                    break;
+                }
+            }
+            if reached {
+                break;
+            }
+        }
+        self.compare(run, open, behind, seen, verified).await
+    }
+
+    /// What a document should have become.
+    fn expect(
+        &self,
+        run: &Run,
+        collection: &str,
+        text: &str,
+        open: &mut Vec<Expected>,
+        verified: &mut Verified,
+    ) {
+        let Ok(document) = HistoryDocument::read(self.source.database(), collection, text) else {
+            return;
+        };
+        let compared = verified.collections.entry(collection.to_owned()).or_default();
+        for entry in document.entries().filter(|entry| !entry.repeated) {
+            compared.entries += 1;
+            let receipt = entry.receipt_id.to_string();
+            let judged = self.judge(&receipt, &entry.body, run.started);
+            compared.readings += judged.len() as u64;
+            open.extend(judged.into_iter().map(|reading| Expected {
+                collection: collection.to_owned(),
+                document: document.id().to_owned(),
+                receipt: receipt.clone(),
+                body: entry.body.clone(),
+                reading,
+            }));
+        }
+    }
+
+    fn judge(&self, receipt: &str, body: &str, received_at: Timestamp) -> Vec<Reading> {
+        let envelope = Envelope {
+            receipt,
+            received_at,
+            source: Origin::Migration,
+            items: None,
+            body: body.as_bytes(),
+        };
+        self.mapping.judge(&envelope, &self.registry).readings
+    }
+
+    async fn compare(
+        &self,
+        run: &Run,
+        expected: Vec<Expected>,
+        behind: bool,
+        seen: &mut HashSet<Uuid>,
+        verified: &mut Verified,
+    ) -> Result<(), MigrateError> {
+        if expected.is_empty() {
+            return Ok(());
+        }
+        let mut ids: Vec<Uuid> = Vec::new();
+        for e in &expected {
+            ids.extend(e.reading.main_id.iter().chain(&e.reading.observation_ids));
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let found = self.store.observations_by_id(&ids).await?;
+        let stored: HashMap<Uuid, ObservationDocument> = found
+            .into_iter()
+            .flatten()
+            .map(|document| (document.id, document))
+            .collect();
+        let letters: Vec<String> = expected.iter().map(Expected::letter).collect();
+        let dead = self.store.letters(Shelf::Dead, &letters).await?;
+        let parked = self.store.letters(Shelf::Parked, &letters).await?;
+        for ((e, dead), parked) in expected.iter().zip(dead).zip(parked) {
+            let main = e.reading.main_id.and_then(|id| stored.get(&id));
+            let waits =
+                |letter: &Option<Letter>| letter.as_ref().is_some_and(|l| l.state != LetterState::Closed);
+            let compared = verified.collections.entry(e.collection.clone()).or_default();
+            match main {
+                Some(main) => {
+                    if main.migration_run.as_deref() == Some(run.id.as_str()) {
+                        compared.stored += 1;
+                    } else {
+                        compared.stored_before += 1;
+                    }
+                    seen.extend(&e.reading.observation_ids);
+                    seen.insert(main.id);
+                    if matches!(e.reading.verdict, Verdict::Emit(_)) {
+                        self.contents(e, main.recorded, &stored, verified);
+                    }
+                }
+                None if waits(&parked) => {
+                    compared.waiting += 1;
+                    if matches!(e.reading.verdict, Verdict::Dead(_)) {
+                        verified.differs(e, "it waits, and the rules of now reject it".to_owned());
+                    }
+                }
+                None if waits(&dead) => {
+                    compared.rejected += 1;
+                    if let (Verdict::Dead(death), Some(letter)) = (&e.reading.verdict, &dead) {
+                        if letter.reason != death.reason.label() {
+                            let what = format!(
+                                "rejected as {}, by the rules of now {}",
+                                letter.reason, death.reason
+                            );
+                            verified.differs(e, what);
+                        }
+                    } else {
+                        verified.differs(e, "a dead letter, and the rules of now take it".to_owned());
+                    }
+                }
+                None if behind => {
+                    compared.unworked += 1;
+                    verified.unworked += 1;
+                }
+                None => verified.differs(e, "neither stored nor waiting nor rejected".to_owned()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares every Observation of a reading.
+    fn contents(
+        &self,
+        e: &Expected,
+        recorded: Timestamp,
+        stored: &HashMap<Uuid, ObservationDocument>,
+        verified: &mut Verified,
+    ) {
+        // Where another start stored it, its receipt time is another one.
+        let again = self.judge(&e.receipt, &e.body, recorded);
+        let Some(reading) = again.into_iter().find(|r| r.item == e.reading.item) else {
+            return;
+        };
+        for observation in &reading.observations {
+            let id = observation.id;
+            let Some(document) = stored.get(&id) else {
+                verified.differs(e, format!("Observation {id} is not stored"));
+                continue;
+            };
+            if let Verdict::Emit(patient) = reading.verdict
+                && document.patient != patient
+            {
+                verified.differs(e, format!("Observation {id} is of another patient"));
+            }
+            if document.resource == observation.json {
+                continue;
+            }
+            let paths = differing(&document.resource, &observation.json);
+            if paths.is_empty() {
+                continue;
+            }
+            let rules = if document.mapping_version == self.mapping.version() {
+                ""
+            } else {
+                " (written by other rules)"
+            };
+            verified.differs(
+                e,
+                format!("Observation {id} differs in {}{rules}", paths.join(", ")),
+            );
+        }
+    }
+}
+
+/// Where two resources differ. Numbers are compared by their digits.
+fn differing(a: &str, b: &str) -> Vec<String> {
+    let (Ok(left), Ok(right)) = (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) else {
+        return vec!["the whole".to_owned()];
+    };
+    let mut paths = Vec::new();
+    walk(&left, &right, &mut String::new(), &mut paths);
+    if paths.is_empty() && a.len() != b.len() {
+        // Equal as numbers, not in their digits.
+        paths.push("the digits of a number".to_owned());
+    }
+    paths
+}
+
+fn walk(a: &Value, b: &Value, path: &mut String, paths: &mut Vec<String>) {
+    if paths.len() >= PATHS {
+        return;
+    }
+    let length = path.len();
+    match (a, b) {
+        (Value::Object(a), Value::Object(b)) => {
+            let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for name in names {
+                if length > 0 {
+                    path.push('.');
+                }
+                path.push_str(name);
+                walk(
+                    a.get(name).unwrap_or(&Value::Null),
+                    b.get(name).unwrap_or(&Value::Null),
+                    path,
+                    paths,
+                );
+                path.truncate(length);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            for (at, (a, b)) in a.iter().zip(b).enumerate() {
+                path.push_str(&format!("[{at}]"));
+                walk(a, b, path, paths);
+                path.truncate(length);
+            }
+        }
+        (a, b) if a == b => {}
+        _ => paths.push(path.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_is_named_by_its_path_and_never_by_its_value() {
+        let stored = r#"{"status":"final","valueQuantity":{"value":4.6,"unit":"kg"},"note":[{"text":"a"}]}"#;
+        let paths = |other: &str| differing(stored, other);
+        assert!(paths(stored).is_empty());
+        assert_eq!(paths(&stored.replace("4.6", "4.7")), ["valueQuantity.value"]);
+        assert_eq!(
+            paths(&stored.replace("\"a\"", "\"b\"").replace("final", "amended")),
+            ["note[0].text", "status"]
+        );
+        assert_eq!(paths(&stored.replace("4.6", "4.60")), ["the digits of a number"]);
+        assert_eq!(paths(r#"{"status":"final"}"#), ["note", "valueQuantity"]);
+        assert_eq!(paths("nonsense"), ["the whole"]);
+    }
+}

@@ -1,0 +1,466 @@
+//! Histories of an existing database: migrated, compared, repeated, killed, rolled back.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::thread::sleep;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
+use serde_json::{Value, json};
+use stardust_scenarios::binary::{self, Done};
+use stardust_scenarios::books::{Stored, queue_empty, read, settled};
+use stardust_scenarios::hospital::dump::{self, Format};
+use stardust_scenarios::hospital::extended::Spelling;
+use stardust_scenarios::hospital::{Hospital, Plan};
+use stardust_scenarios::load::Load;
+use stardust_scenarios::registry::Registry;
+use stardust_scenarios::stack::{Backend, Stack};
+use stardust_scenarios::{wait, ward};
+
+const BEDS: u8 = 3;
+
+/// `MIGRATION_ENTRIES`: how large a hospital (56,000: as large as the one that exists).
+fn entries() -> u64 {
+    std::env::var("MIGRATION_ENTRIES").map_or(600, |n| n.parse().expect("MIGRATION_ENTRIES is a number"))
+}
+
+/// A hospital beside a deployment, and its books.
+struct Ground {
+    stack: Stack,
+    books: Value,
+    /// What `--from` names; nothing where it is the deployment's own database.
+    from: Option<String>,
+}
+
+impl Ground {
+    /// With a database where the deployment has one, else with files of this form. Nothing runs yet.
+    fn new(backend: Backend, seed: u64, format: Format) -> Self {
+        let stack = Stack::new(backend);
+        let hospital = Hospital::new(Plan::new(seed, entries()).with_every_oddity());
+        let ward = Registry::ward(BEDS);
+        if backend == Backend::Kafka {
+            let (database, main) = (stack.database(), stack.setting("MONGODB_MAIN_DB").to_owned());
+            let books = dump::load(&hospital, &database, &main, &mut |_, _| {});
+            database.add_registry(&main, &ward);
+            return Self {
+                stack,
+                books: books.json(),
+                from: None,
+            };
+        }
+        let folder = stack.folder().join("dump");
+        let books = dump::write(&hospital, &folder, format, &mut |_, _| {});
+        // What is imported: the hospital's patients and devices, and those of the ward that sends live.
+        let registry = stack.folder().join("registry");
+        dump::write(
+            &hospital,
+            &registry,
+            Format::Lines(Spelling::Canonical),
+            &mut |_, _| {},
+        );
+        for (name, documents) in ward.collections() {
+            let path = registry.join(format!("{name}.json"));
+            let mut text = std::fs::read_to_string(&path).expect("a file of the registry");
+            for document in documents {
+                text.push_str(&format!("{document}\n"));
+            }
+            std::fs::write(path, text).expect("the disk has room");
+        }
+        stack
+            .run(&["registry", "import", &registry.display().to_string()])
+            .good();
+        Self {
+            stack,
+            books: books.json(),
+            from: Some(folder.display().to_string()),
+        }
+    }
+
+    fn arguments<'a>(&'a self, more: &[&'a str]) -> Vec<&'a str> {
+        let mut arguments = vec!["migrate", "histories", "--json"];
+        if let Some(from) = &self.from {
+            arguments.extend(["--from", from]);
+        }
+        arguments.extend(more);
+        arguments
+    }
+
+    fn migrate(&self, more: &[&str]) -> Done {
+        self.stack.run(&self.arguments(more))
+    }
+
+    /// The report of a run that must come to its end.
+    #[track_caller]
+    fn report(&self, more: &[&str]) -> Value {
+        let done = self.migrate(more).good();
+        serde_json::from_str(done.stdout.trim()).expect("a report is one object")
+    }
+
+    #[track_caller]
+    fn verified(&self, run: &str) -> Value {
+        let done = self.stack.run(&["migrate", "verify", run, "--json"]);
+        let object: Value = serde_json::from_str(done.stdout.trim()).unwrap_or_else(|_| panic!("{done:?}"));
+        assert_eq!(done.code, Some(0), "{object}");
+        object
+    }
+
+    fn runs(&self) -> Vec<Value> {
+        let listed = self.stack.run(&["migrate", "list", "--json"]).good();
+        listed
+            .lines()
+            .into_iter()
+            .map(|line| serde_json::from_str(line).expect("a run a line"))
+            .collect()
+    }
+}
+
+fn run_of(report: &Value) -> String {
+    report["run"].as_str().expect("a run").to_owned()
+}
+
+/// The counts of a report that follow from the source alone.
+fn counts(report: &Value) -> Value {
+    json!({"totals": report["totals"], "collections": report["collections"]})
+}
+
+fn sum(counts: &Value) -> u64 {
+    counts
+        .as_object()
+        .expect("counts by label")
+        .values()
+        .filter_map(Value::as_u64)
+        .sum()
+}
+
+/// A report says what the hospital's own books say.
+#[track_caller]
+fn agrees(report: &Value, books: &Value) {
+    for collection in report["collections"].as_array().expect("collections") {
+        let name = collection["collection"].as_str().expect("a name");
+        let own = &books["collections"][name];
+        for (ours, theirs) in [
+            ("documents", "documents"),
+            ("own", "own"),
+            ("entries", "entries"),
+            ("duplicates", "duplicates"),
+            ("emitted", "readings"),
+            ("rejected", "dead"),
+            ("parked", "parked"),
+            ("without_readings", "entries_of_placeholders"),
+        ] {
+            assert_eq!(
+                collection[ours], own[theirs],
+                "{ours} of {name}: {collection}\nbooks: {own}"
+            );
+        }
+        assert_eq!(collection["done"], true, "{collection}");
+        assert_eq!(collection["balanced"], true, "{collection}");
+        assert_eq!(
+            sum(&collection["placeholders"]),
+            sum(&own["placeholders"]),
+            "{collection}\nbooks: {own}"
+        );
+    }
+}
+
+/// What is stored of migrations: how many readings, and by how many runs.
+fn migrated(stored: &Stored) -> usize {
+    stored.observations.values().filter(|o| is_migrated(o)).count()
+}
+
+fn is_migrated(observation: &Value) -> bool {
+    let source = observation["meta"]["source"].as_str().unwrap_or_default();
+    source.starts_with("urn:stardust:migration:")
+}
+
+/// The same counts dry and in earnest, those of the hospital's books; everything is stored as the source has it; once more
+/// changes nothing.
+pub fn a_hospital_is_migrated_as_its_books_say(backend: Backend) {
+    let ground = Ground::new(backend, 7, Format::Lines(Spelling::Canonical));
+    ground.stack.run(&["topics", "create"]).good();
+    let dry = ground.report(&["--dry-run"]);
+    agrees(&dry, &ground.books);
+    assert!(ground.runs().is_empty(), "a dry run leaves nothing behind");
+
+    let mut ground = ground;
+    ground.stack.start();
+    let first = ground.report(&[]);
+    assert_eq!(counts(&first), counts(&dry));
+    let stored = settled(&ground.stack);
+    let verified = ground.verified(&run_of(&first));
+    assert_eq!(verified["different"], 0, "{verified}");
+    let totals = &ground.books["totals"];
+    let of = |verified: &Value, what: &str| -> u64 {
+        let collections = verified["collections"].as_object().expect("by collection");
+        collections.values().filter_map(|c| c[what].as_u64()).sum()
+    };
+    for (ours, theirs) in [
+        ("stored", "readings"),
+        ("rejected", "dead"),
+        ("waiting", "parked"),
+    ] {
+        assert_eq!(
+            of(&verified, ours),
+            totals[theirs].as_u64().unwrap(),
+            "{ours}: {verified}"
+        );
+    }
+    assert_eq!(migrated(&stored) as u64, totals["readings"].as_u64().unwrap());
+
+    let second = ground.report(&[]);
+    assert_ne!(run_of(&second), run_of(&first));
+    assert_eq!(counts(&second), counts(&dry));
+    queue_empty(&ground.stack);
+    let again = read(&ground.stack);
+    assert_eq!(again.texts, stored.texts, "a second run changes nothing");
+    assert_eq!(
+        (again.dead.len(), again.parked.len()),
+        (stored.dead.len(), stored.parked.len())
+    );
+    let verified = ground.verified(&run_of(&second));
+    assert_eq!(
+        of(&verified, "stored_before"),
+        totals["readings"].as_u64().unwrap()
+    );
+    assert_eq!(of(&verified, "stored"), 0, "{verified}");
+    ground.stack.terminate_all();
+}
+
+/// Every form of dump gives the same counts.
+pub fn every_form_of_dump_is_read_alike() {
+    let mut seen = None;
+    for format in [
+        Format::Lines(Spelling::Canonical),
+        Format::Array(Spelling::Canonical),
+        Format::Bson,
+    ] {
+        let ground = Ground::new(Backend::Embedded, 11, format);
+        let dry = ground.report(&["--dry-run"]);
+        agrees(&dry, &ground.books);
+        let before = seen.get_or_insert_with(|| counts(&dry)).clone();
+        assert_eq!(counts(&dry), before, "{format:?}");
+    }
+}
+
+/// Killed at random moments and started again until it ends: nothing is lost, doubled or counted twice.
+pub fn kill_9_and_a_start_anywhere(backend: Backend) {
+    let mut ground = Ground::new(backend, 13, Format::Bson);
+    ground.stack.set("MIGRATION_BATCH_SIZE", "2");
+    ground.stack.start();
+    let seed =
+        std::env::var("SEED").map_or_else(|_| ward::now().unsigned_abs(), |n| n.parse().expect("a number"));
+    println!("    SEED={seed}");
+    let mut moments = StdRng::seed_from_u64(seed);
+    let mut killed = 0;
+    for _ in 0..3 {
+        let mut child = binary::command(ground.stack.settings())
+            .args(ground.arguments(&[]))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        // Longer than a start takes: a kill of a process that does nothing yet proves nothing.
+        sleep(Duration::from_millis(moments.random_range(300..2_500)));
+        killed += usize::from(child.try_wait().expect("its state").is_none());
+        let _ = child.kill();
+        child.wait().expect("its end");
+    }
+    let report = ground.report(&[]);
+    println!("    {killed} kills in the middle");
+    let runs = ground.runs();
+    assert!(runs.iter().all(|run| run["state"] == "finished"), "{runs:?}");
+    agrees(&report, &ground.books);
+    let stored = settled(&ground.stack);
+    assert_eq!(
+        migrated(&stored) as u64,
+        ground.books["totals"]["readings"].as_u64().unwrap()
+    );
+    ground.verified(&run_of(&report));
+    ground.stack.terminate_all();
+}
+
+/// A run goes, what came live meanwhile stays; neither a replay of the whole topic nor a release brings it back; the next
+/// run may write again.
+pub fn rolled_back_beside_live_readings(backend: Backend) {
+    let mut ground = Ground::new(backend, 17, Format::Bson);
+    ground.stack.start();
+    let load = Load::start(ground.stack.door(), 2, BEDS, u64::MAX, Duration::from_millis(20));
+    let report = ground.report(&[]);
+    let run = run_of(&report);
+    wait::until("something of the run is stored", || {
+        let exported = ground.stack.run(&["export", "observations"]).good();
+        exported.stdout.contains("urn:stardust:migration:").then_some(())
+    });
+    // The parser is in the middle of it, or has just been.
+    let rolled: Value = {
+        let done = ground.stack.run(&["migrate", "rollback", &run, "--json"]).good();
+        serde_json::from_str(done.stdout.trim()).expect("one object")
+    };
+    assert!(rolled["observations"].as_u64() > Some(0), "{rolled}");
+    let acknowledged = load.stop();
+    assert!(!acknowledged.is_empty());
+    queue_empty(&ground.stack);
+    let stored = read(&ground.stack);
+    assert_eq!(migrated(&stored), 0, "everything of the run is gone");
+    assert_eq!(
+        (stored.dead.len(), stored.parked.len()),
+        (0, 0),
+        "its letters too"
+    );
+    for id in acknowledged.iter().flat_map(|a| &a.observation_ids) {
+        stored.observation(id);
+    }
+    let events = stored.audit.values().filter(|e| is_rollback(e)).count() as u64;
+    assert_eq!(events, rolled["events"].as_u64().unwrap(), "{rolled}");
+    let live = stored.observations.len();
+    let states: BTreeMap<String, String> = ground
+        .runs()
+        .into_iter()
+        .map(|r| (run_of(&r), r["state"].as_str().unwrap_or_default().to_owned()))
+        .collect();
+    assert_eq!(states.get(&run).map(String::as_str), Some("rolled-back"));
+
+    // A group that starts at the first record.
+    ground.stack.terminate_all();
+    ground.stack.set(
+        "FHIR_QUEUE_NAME",
+        &format!("{}.again", ground.stack.setting("FHIR_QUEUE_NAME")),
+    );
+    ground.stack.start();
+    queue_empty(&ground.stack);
+    let replayed = read(&ground.stack);
+    assert_eq!(migrated(&replayed), 0, "a replay does not bring it back");
+    assert_eq!(replayed.observations.len(), live, "what came live stays");
+
+    let again = ground.report(&[]);
+    assert_ne!(run_of(&again), run);
+    queue_empty(&ground.stack);
+    let stored = read(&ground.stack);
+    assert_eq!(
+        migrated(&stored) as u64,
+        ground.books["totals"]["readings"].as_u64().unwrap()
+    );
+    ground.verified(&run_of(&again));
+    ground.stack.terminate_all();
+}
+
+fn is_rollback(event: &Value) -> bool {
+    event["outcome"]["detail"][0]["coding"][0]["code"] == "rolled-back"
+}
+
+/// The service migrates a source once, however often it is started, and goes on after a crash.
+pub fn the_service_migrates_each_source_once(backend: Backend) {
+    let mut ground = Ground::new(backend, 19, Format::Bson);
+    ground.stack.set("MIGRATION_BATCH_SIZE", "2");
+    if let Some(from) = ground.from.clone() {
+        ground.stack.set("MIGRATE_FROM", &from);
+    }
+    let (name, auto) = match backend {
+        Backend::Embedded => ("up", true),
+        Backend::Kafka => ("fhir-migrator", false),
+    };
+    if !auto {
+        ground.stack.start();
+    }
+    let settings = [("AUTO_START_MIGRATION", "true")];
+    ground.stack.start_one(name, &settings);
+    wait::until("a run is under way", || (!ground.runs().is_empty()).then_some(()));
+    ground.stack.kill9(name);
+    ground.stack.start_one(name, &settings);
+    let finished = || {
+        let runs = ground.runs();
+        (runs.len() == 1 && runs[0]["state"] == "finished").then(|| run_of(&runs[0]))
+    };
+    let run = wait::until("the run is finished", finished);
+    ground.stack.terminate(name);
+    ground.stack.start_one(name, &settings);
+    ground.stack.wait_ready();
+    queue_empty(&ground.stack);
+    sleep(Duration::from_secs(1));
+    assert_eq!(ground.runs().len(), 1, "once");
+    let stored = read(&ground.stack);
+    assert_eq!(
+        migrated(&stored) as u64,
+        ground.books["totals"]["readings"].as_u64().unwrap()
+    );
+    ground.verified(&run);
+    ground.stack.terminate(name);
+    ground.stack.terminate_all();
+}
+
+/// What cannot be read is said, with exit 1; what is whole before it is migrated.
+pub fn a_source_that_cannot_be_read_is_named() {
+    let ground = Ground::new(Backend::Embedded, 23, Format::Bson);
+    let dump = PathBuf::from(ground.from.clone().expect("files"));
+    let migrate = |from: &str| {
+        ground
+            .stack
+            .run(&["migrate", "histories", "--json", "--from", from])
+    };
+    let nowhere = migrate(&dump.join("nowhere").display().to_string());
+    assert_eq!(nowhere.code, Some(1), "{nowhere:?}");
+    assert!(nowhere.stderr.contains("nowhere"), "{nowhere:?}");
+    let empty = ground.stack.folder().join("empty");
+    std::fs::create_dir(&empty).expect("a folder");
+    let none = migrate(&empty.display().to_string());
+    assert_eq!(none.code, Some(1), "{none:?}");
+    assert!(
+        none.stderr.contains("none of the history collections"),
+        "{none:?}"
+    );
+    let password = migrate("mongodb://ward:hush@127.0.0.1:1/AMY");
+    assert_eq!(password.code, Some(2), "{password:?}");
+    assert!(
+        !password.stderr.contains("hush") && password.stderr.contains("MIGRATE_FROM"),
+        "{password:?}"
+    );
+
+    // A dump whose last document is cut off, and without one of the collections.
+    let file = dump.join("step_histories.bson");
+    let bytes = std::fs::read(&file).expect("a file");
+    std::fs::write(&file, &bytes[..bytes.len() - 3]).expect("the disk has room");
+    std::fs::remove_file(dump.join("spo2_histories.bson")).expect("it is there");
+    let cut = ground.migrate(&[]);
+    assert_eq!(cut.code, Some(1), "{cut:?}");
+    let report: Value = serde_json::from_str(cut.stdout.trim()).expect("a report");
+    let of = |report: &Value, name: &str| -> Value {
+        let collections = report["collections"].as_array().expect("collections").clone();
+        collections
+            .into_iter()
+            .find(|c| c["collection"] == name)
+            .expect("it is named")
+    };
+    let steps = of(&report, "step_histories");
+    assert_eq!(steps["done"], false);
+    assert!(
+        steps["trouble"]
+            .as_str()
+            .expect("trouble")
+            .contains("ends in the middle"),
+        "{steps}"
+    );
+    let whole = ground.books["collections"]["step_histories"]["documents"]
+        .as_u64()
+        .unwrap();
+    assert_eq!(
+        steps["documents"].as_u64(),
+        Some(whole - 1),
+        "what is whole is taken"
+    );
+    assert_eq!(of(&report, "spo2_histories")["present"], false);
+    assert_eq!(
+        of(&report, "lipid_histories")["done"],
+        true,
+        "nobody else is harmed"
+    );
+    // Repaired, the same run goes on.
+    std::fs::write(&file, &bytes).expect("the disk has room");
+    let repaired = ground.report(&[]);
+    assert_eq!(
+        (&repaired["run"], &repaired["resumed"]),
+        (&report["run"], &json!(true))
+    );
+    assert_eq!(of(&repaired, "step_histories")["documents"].as_u64(), Some(whole));
+}
