@@ -210,7 +210,7 @@ fn delete_text(database: &stardust_scenarios::mongo::Database, name: &str, id: &
     before - all.len()
 }
 
-const OBSERVATIONS: i32 = 6_000;
+const OBSERVATIONS: i32 = 1_500;
 
 /// An Observation as an older program stored it.
 fn older(number: i32) -> Document {
@@ -299,7 +299,7 @@ pub fn fhir_documents_move_and_a_kill_changes_nothing() {
         .spawn()
         .expect("the binary starts");
     let patience = Instant::now() + Duration::from_secs(120);
-    while database.count(fhir, "fhir_observations") < 500 {
+    while database.count(fhir, "fhir_observations") < 200 {
         assert!(Instant::now() < patience, "nothing is copied");
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -281,10 +281,11 @@ impl Making<'_> {
                 let owners = self.owners.entry(mac.clone()).or_default();
                 owners.insert(active[owner]);
                 if of_two {
-                    owners.insert(active[1]);
+                    owners.insert(active[active.len() - 1]);
                 }
                 if of_two || self.chance.often(5_000) {
-                    let at = deleted + if of_two { 1 } else { owner };
+                    // The last patient has no device document of his own that could write over it.
+                    let at = deleted + if of_two { active.len() - 1 } else { owner };
                     patients[at].insert(patient_field, self.spelled(&mac));
                 }
             }

@@ -281,7 +281,7 @@ impl Copier {
             None => println!("dry run: nothing was written"),
         }
         println!(
-            "{:<28}{:>10}{:>9}{:>9}{:>9}{:>10}{:>9}",
+            "{:<28}{:>10}{:>11}{:>9}{:>9}{:>10}{:>10}",
             "", "documents", "at target", "indexes", "copied", "present", "conflict"
         );
         for Copyable {
@@ -293,7 +293,7 @@ impl Copier {
         {
             let c = self.progress.collections.get(name).cloned().unwrap_or_default();
             println!(
-                "{name:<28}{:>10}{target:>9}{indexes:>9}{:>9}{:>10}{:>9}",
+                "{name:<28}{:>10}{target:>11}{indexes:>9}{:>9}{:>10}{:>10}",
                 c.documents, c.copied, c.present, c.conflict
             );
             for (finding, count) in &c.findings {
