@@ -7,6 +7,7 @@ use stardust_books::{Counts, Reach, Traced};
 use stardust_domain::history::{CONTENT_TYPE, HistoryDocument};
 use stardust_pipeline::log::{Log, NewRecord};
 use stardust_pipeline::runs::{Retractions, Run, RunState, Runs};
+use stardust_pipeline::store::{LetterState, Shelf, Store};
 use stardust_wire::{RawRecord, Subject};
 
 use tokio::time::Instant;
@@ -111,6 +112,10 @@ async fn of_a_run_that_is_rolled_back_the_books_expect_nothing() {
     };
     assert!(store.add_run(&run).await.unwrap());
     assert_eq!(store.sweep(RUN).await.unwrap(), 1);
+    let open = [LetterState::Open];
+    let letters = store.letters_after(Shelf::Dead, &open, None, 10).await.unwrap();
+    let ids: Vec<String> = letters.into_iter().map(|letter| letter.id).collect();
+    assert_eq!(store.remove_letters(Shelf::Dead, &ids).await.unwrap(), 2);
     let report = bench.report().await;
     assert!(report.balanced, "{report:?}");
     assert_eq!(

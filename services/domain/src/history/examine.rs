@@ -1,22 +1,19 @@
 //! From the body of a raw record to readings.
 
-use super::document::{Shape, id_text, patient};
+use super::body::{Body, read};
+use super::document::{Shape, patient};
 use super::fields::{self, Field};
 use super::number::Number;
+use super::observation::Taken;
 use super::rules::{Found, Measured, Reader, Rule};
 use super::times::{Placed, placed};
-use super::value::Value;
-use crate::fhir::{self, Header};
 use crate::ids::{Mac, PatientId, sha256_hex, uuid_of};
-use crate::json::{Raw, is_too_deep};
 use crate::judge::Rules;
 use crate::judge::item::death_of;
-use crate::judge::quantities::RowValue;
-use crate::judge::reading::{Told, dead, implausible, unknown_marker, written};
+use crate::judge::reading::dead;
 use crate::outcome::{DeadReason, ParkReason, Stage};
-use crate::reading::{Death, Envelope, Observation, Reading, Verdict};
+use crate::reading::{Death, Envelope, Reading, Verdict};
 use crate::registry::{Gateway, Registry};
-use crate::text::{push, quoted};
 use crate::time::Timestamp;
 
 /// What the rules make of one entry.
@@ -34,53 +31,6 @@ pub(crate) struct Examined {
     pub lines: Vec<&'static str>,
     /// Fields that hold something and have no place in the table.
     pub left_over: Vec<String>,
-}
-
-/// The parts of a body.
-struct Body<'a> {
-    collection: &'a str,
-    document: &'a Value<'a>,
-    id: String,
-    shape: Shape,
-    entry: &'a Value<'a>,
-}
-
-impl<'a> Body<'a> {
-    fn of(value: &'a Value<'a>) -> Option<Self> {
-        Some(Self {
-            collection: value.get("collection")?.text()?,
-            document: value.get("document")?,
-            id: id_text(value.get("document_id")?),
-            shape: Shape::from_label(value.get("shape")?.text()?)?,
-            entry: value.get("entry")?,
-        })
-    }
-}
-
-/// The keys that what is said of an entry goes under.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Keys {
-    /// Of its raw record: the patient, else the document.
-    pub topic: String,
-    /// Of its audit events and letters: the document.
-    pub document: String,
-}
-
-/// The keys of the body of a raw record; none where it is no entry.
-#[must_use]
-pub fn keys_of(body: &[u8]) -> Option<Keys> {
-    let value = read(body)?;
-    let body = Body::of(&value)?;
-    let topic = patient(body.document).map_or_else(|| body.id.clone(), |patient| patient.to_string());
-    Some(Keys {
-        topic,
-        document: body.id,
-    })
-}
-
-fn read(body: &[u8]) -> Option<Value<'_>> {
-    let text = std::str::from_utf8(body).ok().filter(|text| !is_too_deep(text))?;
-    Value::read(Raw::of_object(text)?).ok()
 }
 
 /// Judges the body of a raw record of a migration. `received_at` of the envelope is when it was published.
@@ -137,11 +87,12 @@ fn unreadable(detail: &str) -> Death {
     }
 }
 
-struct Examination<'a> {
-    rules: Rules<'a>,
-    envelope: &'a Envelope<'a>,
+/// One entry under examination.
+pub(super) struct Examination<'a> {
+    pub rules: Rules<'a>,
+    pub envelope: &'a Envelope<'a>,
     registry: &'a Registry,
-    body: Body<'a>,
+    pub body: Body<'a>,
     table: &'static [Field],
 }
 
@@ -339,139 +290,13 @@ impl<'a> Examination<'a> {
         let body = std::str::from_utf8(self.envelope.body).unwrap_or_default();
         format!(r#"{{"history":{body},"item":{index}}}"#)
     }
-
-    fn row(&self, measured: &Measured<'_>) -> Option<usize> {
-        let first = measured.values.first()?;
-        Some(self.rules.catalogue.quantities.get(first.quantity)?.row)
-    }
-
-    /// `mig|1|<collection>|<_id>|<SHA-256 of the entry>|<kind>`, and `|<field>` where the entry has several of the kind.
-    fn key(&self, facts: &Facts, row: usize, field: Option<&str>) -> String {
-        let kind = self
-            .rules
-            .catalogue
-            .rows
-            .get(row)
-            .map_or("", |row| row.kind.as_str());
-        let mut key = String::with_capacity(160);
-        push!(
-            key,
-            "mig|1|",
-            self.body.collection,
-            "|",
-            &self.body.id,
-            "|",
-            &facts.hash,
-            "|",
-            kind
-        );
-        if let Some(field) = field {
-            push!(key, "|", field);
-        }
-        key
-    }
-
-    fn observation(
-        &self,
-        field: &Field,
-        facts: &Facts,
-        measured: Measured<'a>,
-        taken: Taken,
-    ) -> Option<Observation> {
-        let settings = self.rules.settings;
-        let source = quoted(&[&settings.identifier_base, "migration:", self.body.collection].concat());
-        let (effective, issued) = (
-            taken.at.date_time(settings.zone)?,
-            self.envelope.received_at.instant()?,
-        );
-        let device = facts.device.map(fhir::bluetooth_device);
-        let patient = taken.patient.hex();
-        let header = Header {
-            source: &source,
-            key_system: &self.rules.urls.key_system,
-            patient: patient.as_str(),
-            effective: &effective,
-            effective_extension: None,
-            issued: &issued,
-            device: device.as_deref(),
-            gateway: None,
-        };
-        let entry = self.body.entry;
-        let mut notes = measured.notes;
-        notes.extend(implausible(self.rules, &measured.values));
-        let marker = match field.rule {
-            Rule::Glucose(told) => self.marker(told, &mut notes),
-            _ => None,
-        };
-        notes.extend(self.origin());
-        written(
-            self.rules,
-            &header,
-            taken.at,
-            &Told {
-                id: taken.id,
-                key: &taken.key,
-                value: &RowValue {
-                    row: taken.row,
-                    values: measured.values,
-                },
-                marker,
-                mode: entry.get("mode").and_then(Value::text),
-                by_device: false,
-                preliminary: measured.preliminary,
-                notes: &notes,
-            },
-        )
-    }
-
-    /// The meal: what the field's name says, else what the entry says.
-    fn marker(&self, told: Option<&str>, notes: &mut Vec<String>) -> Option<usize> {
-        let (catalogue, entry) = (self.rules.catalogue, self.body.entry);
-        if let Some(name) = told {
-            return catalogue.marker_named(name);
-        }
-        if let Some(words) = entry
-            .get("marker")
-            .and_then(Value::text)
-            .filter(|t| !t.trim().is_empty())
-        {
-            let known = catalogue.marker(words.trim());
-            if known.is_none() {
-                notes.extend(unknown_marker(words));
-            }
-            return known;
-        }
-        match Number::of(entry.get("dtx_type")) {
-            Number::Is { value, .. } if value.plain().to_string().len() == 1 => {
-                catalogue.marker_of(u8::try_from(value.whole()?).ok()?)
-            }
-            _ => None,
-        }
-    }
-
-    /// How the value came into the old database, where the entry says.
-    fn origin(&self) -> Option<String> {
-        let fields = self.body.entry.fields().unwrap_or_default().iter();
-        let mut sources = fields.filter(|(name, _)| name.ends_with("_source"));
-        let (_, source) = sources.next()?;
-        let Number::Is { value, .. } = Number::of(Some(source)) else {
-            return None;
-        };
-        let how = match value.plain().to_string().as_str() {
-            "0" => "entered by hand",
-            "1" => "from a device or an app",
-            "2" => "from a watch",
-            _ => return None,
-        };
-        Some(format!("In the old database: {how}."))
-    }
 }
 
 /// What the readings of an entry have in common.
-struct Facts {
-    device: Option<Mac>,
+pub(super) struct Facts {
+    pub device: Option<Mac>,
     patient: Result<PatientId, Owner>,
-    hash: String,
+    pub hash: String,
     several: Vec<bool>,
     placed: Placed,
 }
@@ -483,13 +308,4 @@ enum Owner {
     Unknown,
     /// None by the form of the document.
     Nobody,
-}
-
-/// What an Observation is about.
-struct Taken {
-    id: uuid::Uuid,
-    key: String,
-    row: usize,
-    at: Timestamp,
-    patient: PatientId,
 }

@@ -39,20 +39,22 @@
 //! field in the table of its collection (`fields.rs`), which never changes: what is parked today is found tomorrow.
 
 mod account;
+mod body;
 mod document;
 mod entry;
 mod examine;
 mod fields;
 mod number;
+mod observation;
 mod rules;
 mod times;
 mod value;
 
 pub use account::Account;
+pub use body::{Keys, keys_of};
 pub use document::{DocumentError, Entries, HistoryDocument, Shape};
 pub use entry::Entry;
 pub(crate) use examine::{Examined, examine};
-pub use examine::{Keys, keys_of};
 pub use fields::COLLECTIONS;
 
 /// `content_type` of the raw records of a migration.

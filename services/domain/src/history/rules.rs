@@ -283,13 +283,10 @@ impl<'m> Reader<'m> {
         let count = |wanted: fn(u8) -> bool| digits.bytes().filter(|c| wanted(*c)).count();
         let asleep = count(|c| matches!(c, b'1' | b'2')) * 5;
         let unknown = count(|c| !matches!(c, b'0'..=b'2'));
-        let minutes = Number::of(Some(&Value::Text(asleep.to_string().into())));
-        let hours = match minutes {
-            Number::Is { value, .. } => Decimal::from_text("60")
-                .ok()
-                .and_then(|sixty| value.over(sixty, 2)),
-            _ => None,
-        };
+        let hours = Decimal::from_text(&asleep.to_string())
+            .and_then(|minutes| Ok((minutes, Decimal::from_text("60")?)))
+            .ok()
+            .and_then(|(minutes, sixty)| minutes.over(sixty, 2));
         let number = hours.map_or(Number::TooLarge, |hours| Number::Is {
             value: hours.plain(),
             text: false,

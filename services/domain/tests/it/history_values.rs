@@ -81,11 +81,22 @@ fn quantity(observation: &Value) -> (String, &str, &str) {
     )
 }
 
+/// Collection, fields; value, UCUM code, words; codings; category.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static str,
+);
+
 #[test]
 fn every_field_has_the_code_the_display_and_the_unit_of_its_meaning() {
     const MDC_RATE: (&str, &str) = ("149546", "MDC_PULS_RATE_NON_INV");
     #[rustfmt::skip]
-    let table: &[(&str, &str, &str, &str, &str, &[(&str, &str)], &str)] = &[
+    let table: &[Case] = &[
         ("blood_pressure_histories", r#""pr_data":71"#, "71", "/min", "beats/min", &[("8867-4", "Heart rate"), MDC_RATE], "vital-signs"),
         ("spo2_histories", r#""spo2_data":96"#, "96", "%", "%", &[("2708-6", "Oxygen saturation in Arterial blood"), ("59408-5", "Oxygen saturation in Arterial blood by Pulse oximetry"), ("150456", "MDC_PULS_OXIM_SAT_O2")], "vital-signs"),
         ("spo2_histories", r#""spo2_pr_data":"77""#, "77", "/min", "beats/min", &[("8867-4", "Heart rate"), ("8889-8", "Heart rate by Pulse oximetry"), ("149530", "MDC_PULS_OXIM_PULS_RATE")], "vital-signs"),

@@ -1,7 +1,6 @@
 //! Raw records of a migration: what comes of them, of copies, of releases, replays and of a run that is rolled back.
 
 use stardust_domain::history::{CONTENT_TYPE, Entry, HistoryDocument};
-use stardust_fhir_parser::{Replayed, Replayer};
 use stardust_pipeline::runs::{Run, RunState, Runs};
 
 use super::*;
@@ -56,26 +55,6 @@ impl Bench {
             .collect()
     }
 
-    /// What stands in the raw topic of the file, as if it stood behind the originals of partition 3.
-    async fn sent_back(&self) -> Vec<LogRecord> {
-        let log = self.file.log();
-        let mut sent = Vec::new();
-        for bounds in log.bounds(&self.rules.topics.raw).await.unwrap() {
-            let budget = Budget {
-                records: 1_000,
-                bytes: 8 << 20,
-                wait: std::time::Duration::from_millis(1),
-            };
-            let page = log.read(&self.rules.topics.raw, bounds.partition, 0, budget);
-            sent.extend(page.await.unwrap());
-        }
-        for record in &mut sent {
-            record.partition = 3;
-            record.offset += 1_000;
-        }
-        sent
-    }
-
     async fn mark(&self, id: &str, state: RunState) {
         let run = Run {
             id: id.to_owned(),
@@ -107,16 +86,9 @@ impl Bench {
     }
 }
 
-async fn ready(owner: Option<&str>) -> Bench {
-    let bench = bench(owner).await;
-    let specs = bench.rules.topics.specs();
-    bench.file.log().create(&specs).await.unwrap();
-    bench
-}
-
 #[tokio::test]
 async fn an_entry_becomes_observations_and_audit_events_of_its_document_and_nothing_legacy() {
-    let bench = ready(None).await;
+    let bench = Bench::ready(None).await;
     let batch = bench.entries(RUN, &document(PATIENT, &[GOOD, BAD, NOTHING, "7"].join(",")));
     let outputs = bench.work(&batch).await;
     assert_eq!(
@@ -162,7 +134,7 @@ async fn an_entry_becomes_observations_and_audit_events_of_its_document_and_noth
 
 #[tokio::test]
 async fn equal_entries_and_a_second_run_change_nothing() {
-    let bench = ready(None).await;
+    let bench = Bench::ready(None).await;
     let text = document(PATIENT, &[GOOD, GOOD].join(","));
     let first = bench.work(&bench.entries(RUN, &text)).await;
     assert_eq!(bench.said(&first), ["created", "created"], "of one of the two");
@@ -177,7 +149,7 @@ async fn equal_entries_and_a_second_run_change_nothing() {
 #[tokio::test]
 async fn a_parked_entry_is_released_under_its_patients_key_once_the_patient_is_there() {
     let unknown = "65a0000000000000000000ff";
-    let bench = ready(None).await;
+    let bench = Bench::ready(None).await;
     let outputs = bench.work(&bench.entries(RUN, &document(unknown, GOOD))).await;
     assert_eq!(bench.said(&outputs), ["parked", "parked"]);
     let parked: Vec<_> = outputs
@@ -199,7 +171,7 @@ async fn a_parked_entry_is_released_under_its_patients_key_once_the_patient_is_t
     };
     let released = releaser.run(&Filter::default(), false, false).await.unwrap();
     assert_eq!((released.waiting, released.released), (2, 2));
-    let sent = bench.sent_back().await;
+    let sent = bench.sent(0).await;
     assert_eq!(sent.len(), 1);
     assert_eq!(sent[0].key.as_deref(), Some(unknown.as_bytes()));
     let raw: RawRecord = bench.rules.wire.decode(Subject::Raw, &sent[0].value).unwrap();
@@ -227,7 +199,7 @@ async fn a_parked_entry_is_released_under_its_patients_key_once_the_patient_is_t
 
 #[tokio::test]
 async fn a_dead_entry_is_replayed_by_other_rules() {
-    let mut bench = ready(None).await;
+    let mut bench = Bench::ready(None).await;
     let outputs = bench.work(&bench.entries(RUN, &document(PATIENT, BAD))).await;
     assert_eq!(bench.said(&outputs), ["dead", "created"]);
     let catalogue = include_str!("../../../domain/catalogue.json");
@@ -235,15 +207,9 @@ async fn a_dead_entry_is_replayed_by_other_rules() {
     assert!(catalogue.contains(known));
     let lower = catalogue.replacen(known, r#""hard": ["0.1", "500"]"#, 1);
     bench.rules.mapping = Arc::new(Mapping::from_text(&lower, settings()).unwrap());
-    let replayer = Replayer {
-        log: bench.file.log(),
-        store: bench.file.store(),
-        rules: bench.rules.clone(),
-        holder: "test".to_owned(),
-    };
-    let done: Replayed = replayer.run(&Filter::default(), false).await.unwrap();
+    let done = bench.replayer().run(&Filter::default(), false).await.unwrap();
     assert_eq!((done.sent, done.records), (1, 1));
-    let outputs = bench.work(&bench.sent_back().await).await;
+    let outputs = bench.work(&bench.sent(0).await).await;
     assert_eq!(bench.said(&outputs), ["created"]);
     let weight = &bench.observations(&outputs)[0];
     let resource: Value = serde_json::from_str(&weight.resource).unwrap();
@@ -255,7 +221,7 @@ async fn a_dead_entry_is_replayed_by_other_rules() {
 
 #[tokio::test]
 async fn records_of_a_run_that_is_rolled_back_are_left_alone_and_of_others_not() {
-    let bench = ready(None).await;
+    let bench = Bench::ready(None).await;
     bench.mark(RUN, RunState::RollingBack).await;
     bench.mark("run-2", RunState::Running).await;
     let first = bench.entries(RUN, &document(PATIENT, GOOD));
@@ -273,7 +239,7 @@ async fn records_of_a_run_that_is_rolled_back_are_left_alone_and_of_others_not()
 #[tokio::test]
 async fn a_released_entry_of_a_run_that_is_rolled_back_does_not_wait_for_ever() {
     let unknown = "65a0000000000000000000ff";
-    let bench = ready(None).await;
+    let bench = Bench::ready(None).await;
     bench.work(&bench.entries(RUN, &document(unknown, GOOD))).await;
     let patients = [json!({"_id": {"$oid": unknown}})];
     bench
@@ -287,7 +253,7 @@ async fn a_released_entry_of_a_run_that_is_rolled_back_does_not_wait_for_ever() 
     };
     releaser.run(&Filter::default(), false, false).await.unwrap();
     bench.mark(RUN, RunState::RolledBack).await;
-    assert!(bench.work(&bench.sent_back().await).await.is_empty());
+    assert!(bench.work(&bench.sent(0).await).await.is_empty());
     let waiting = [LetterState::Open, LetterState::Releasing];
     let open = bench
         .file

@@ -29,7 +29,7 @@ fn one_more_alias() -> Arc<Mapping> {
 }
 
 impl Bench {
-    async fn ready(owner: Option<&str>) -> Self {
+    pub(super) async fn ready(owner: Option<&str>) -> Self {
         let bench = bench(owner).await;
         bench
             .file
@@ -40,7 +40,7 @@ impl Bench {
         bench
     }
 
-    fn replayer(&self) -> Replayer<stardust_embedded::EmbeddedLog, EmbeddedStore> {
+    pub(super) fn replayer(&self) -> Replayer<stardust_embedded::EmbeddedLog, EmbeddedStore> {
         Replayer {
             log: self.file.log(),
             store: self.file.store(),
@@ -54,7 +54,7 @@ impl Bench {
     }
 
     /// What stands in the raw topic of the file, from the `skip`th record on, behind the originals of partition 3.
-    async fn sent(&self, skip: usize) -> Vec<LogRecord> {
+    pub(super) async fn sent(&self, skip: usize) -> Vec<LogRecord> {
         let log = self.file.log();
         let mut sent = Vec::new();
         for bounds in log.bounds(&self.rules.topics.raw).await.unwrap() {
@@ -86,7 +86,7 @@ impl Bench {
         self.letter(Shelf::Dead, id).await.map(|l| l.state)
     }
 
-    pub(crate) fn said(&self, outputs: &[NewRecord]) -> Vec<String> {
+    pub(super) fn said(&self, outputs: &[NewRecord]) -> Vec<String> {
         self.outcomes(outputs)
             .into_iter()
             .map(|(_, outcome)| outcome)

@@ -104,8 +104,10 @@ pub fn wanted_mode(body: &[u8]) -> Result<bool, Fault> {
     if !body.trim_ascii_start().starts_with(b"{") {
         return Err(Fault::invalid_json("The body is not a JSON object."));
     }
-    let wanted: Wanted<'_> = serde_json::from_slice(body)
-        .map_err(|_| Fault::invalid_json("The body is not JSON, or names enabled twice."))?;
+    // Bytes that are no text would be skipped where they stand in a field that is not read.
+    let not_json = || Fault::invalid_json("The body is not JSON, or names enabled twice.");
+    let text = std::str::from_utf8(body).map_err(|_| not_json())?;
+    let wanted: Wanted<'_> = serde_json::from_str(text).map_err(|_| not_json())?;
     let refusal = |code, message: &str| {
         Fault::refusal(Refusal {
             code,
