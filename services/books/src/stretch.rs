@@ -458,9 +458,8 @@ fn message(found: &ReceiptDocuments) -> Outcome {
         .any(|event| event.outcome == AuditOutcome::Duplicate.label())
     {
         Outcome::Duplicate
-    } else if was_rolled_back(found) {
-        Outcome::Ignored
-    } else if letters.any(|l| l.shelf == Shelf::Dead && l.writer.position.item < 0) {
+    } else if was_rolled_back(found) || letters.any(|l| l.shelf == Shelf::Dead && l.writer.position.item < 0)
+    {
         Outcome::Ignored
     } else {
         Outcome::Lost
