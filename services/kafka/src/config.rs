@@ -15,6 +15,7 @@ const FIXED: &[&str] = &[
     "client.id",
     "group.id",
     "group.protocol",
+    "partition.assignment.strategy",
     "enable.auto.commit",
     "enable.auto.offset.store",
     "enable.partition.eof",
