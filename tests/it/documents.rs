@@ -139,6 +139,8 @@ fn commands_that_the_readme_names_exist() {
         "reconcile",
         "trace",
         "parked",
+        "remap",
+        "replay",
         "topics",
         "config",
         "audit",

@@ -92,6 +92,32 @@ export const faults = [
   ['an audit event without a source', 'audit-created', (r) => { delete r.source; }],
   ['an audit event of a group as patient', 'audit-created', (r) => { r.patient = { reference: 'Group/1' }; }],
   ['an outcome without a code', 'audit-dead', (r) => { delete r.outcome.code; }],
+  // Patients, hospitals, devices
+  ['a gender that does not exist', 'patient', (r) => { r.gender = 'Female'; }],
+  ['a birth date with a time', 'patient', (r) => { r.birthDate = '1951-04-13T00:00:00Z'; }],
+  ['a birth date of another calendar', 'patient', (r) => { r.birthDate = '13/04/2494'; }],
+  ['a name as one text', 'patient', (r) => { r.name = 'Ada Aster'; }],
+  ['a family name as a list', 'patient', (r) => { r.name[0].family = ['Aster']; }],
+  ['a telephone number without its system', 'patient', (r) => { delete r.telecom[0].system; }],
+  ['a device as a patient\'s hospital', 'patient', (r) => { r.managingOrganization.reference = 'Device/1'; }],
+  ['a hospital without name and identifier', 'organization', (r) => {
+    delete r.name;
+    delete r.identifier;
+  }],
+  ['a hospital with an address as R4 had it', 'organization', (r) => { r.address = [{ text: '1 Nowhere Road' }]; }],
+  ['a list of names of a hospital', 'organization', (r) => { r.name = [{ code: 'en', name: 'Invented' }]; }],
+  ['a device with a patient as R4 had it', 'cuff', (r) => { r.patient = { reference: 'Patient/1' }; }],
+  ['a device with one type as R4 had it', 'cuff', (r) => { r.type = r.type[0]; }],
+  ['a kind of name that does not exist', 'gateway', (r) => { r.name[0].type = 'model-name'; }],
+  ['a name without its kind', 'gateway', (r) => { delete r.name[0].type; }],
+  ['a device status that does not exist', 'gateway', (r) => { r.status = 'online'; }],
+  ['an association without a device', 'association', (r) => { delete r.device; }],
+  ['an association without a status', 'association', (r) => { delete r.status; }],
+  ['an association status as a code', 'association', (r) => { r.status = 'attached'; }],
+  ['an association status that does not exist', 'association', (r) => { r.status.coding[0].code = 'active'; }],
+  ['an association that ends before it starts', 'association', (r) => { r.period.end = '2026-02-01T07:00:00+07:00'; }],
+  ['an association with an observation', 'association', (r) => { r.subject.reference = 'Observation/1'; }],
+  ['an association of a patient as device', 'association', (r) => { r.device = { reference: 'Patient/1' }; }],
   ['an outcome code as a concept', 'audit-dead', (r) => { r.outcome.code = { coding: [r.outcome.code] }; }],
 ];
 

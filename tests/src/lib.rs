@@ -8,6 +8,7 @@
 pub mod binary;
 pub mod books;
 pub mod client;
+pub mod follow;
 pub mod hospital;
 pub mod http;
 pub mod ids;
@@ -16,6 +17,7 @@ pub mod mongo;
 pub mod process;
 pub mod registry;
 pub mod servers;
+pub mod snapshot;
 pub mod stack;
 pub mod topics;
 pub mod trail;

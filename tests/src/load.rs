@@ -25,6 +25,10 @@ pub struct Acknowledged {
     pub observation_ids: Vec<String>,
     /// `queued`, `spooled` or `stored`.
     pub processing: String,
+    /// How often it was sent.
+    pub tries: u32,
+    /// When the answer came, epoch milliseconds.
+    pub at: i64,
 }
 
 struct Shared {
@@ -37,6 +41,12 @@ struct Shared {
     acknowledged: Mutex<Vec<Acknowledged>>,
     broken: AtomicU64,
     pause: Duration,
+}
+
+impl Shared {
+    fn acknowledged(&self) -> Vec<Acknowledged> {
+        self.acknowledged.lock().expect("no panic while held").clone()
+    }
 }
 
 /// Senders at work.
@@ -92,6 +102,11 @@ impl Load {
         self.join()
     }
 
+    /// What was acknowledged so far.
+    pub fn acknowledged(&self) -> Vec<Acknowledged> {
+        self.shared.acknowledged()
+    }
+
     /// Lets each sender finish its message, then stops.
     pub fn stop(self) -> Vec<Acknowledged> {
         self.shared.stop.store(true, Ordering::SeqCst);
@@ -104,8 +119,7 @@ impl Load {
                 .join()
                 .expect("a sender found an answer that it does not understand");
         }
-        let acknowledged = self.shared.acknowledged.lock().expect("no panic while held");
-        acknowledged.clone()
+        self.shared.acknowledged()
     }
 }
 
@@ -132,7 +146,7 @@ fn send(shared: &Shared) {
 
 /// Sends one message until the door says 200; 503 means later.
 fn deliver(shared: &Shared, connection: &mut Option<Connection>, number: u64, body: &str) -> Acknowledged {
-    let mut tries = 0;
+    let mut tries: u32 = 0;
     loop {
         tries += 1;
         assert!(
@@ -155,6 +169,8 @@ fn deliver(shared: &Shared, connection: &mut Option<Connection>, number: u64, bo
                     receipt: json["receipt_id"].as_str().expect("a receipt").to_owned(),
                     observation_ids: strings(&json["observation_ids"]),
                     processing: json["processing"].as_str().expect("processing").to_owned(),
+                    tries,
+                    at: ward::now_ms(),
                 };
             }
             Ok((_, answer)) => {
@@ -233,6 +249,21 @@ pub fn kept(stack: &Stack, acknowledged: &[Acknowledged], stored: &Stored) {
             );
         }
     }
+}
+
+/// Nothing came twice, but for what a sender sent twice and what the door spooled (a copy that the broker did not
+/// confirm in time may be in the log).
+pub fn once(acknowledged: &[Acknowledged], stored: &Stored) {
+    let readings = |of: fn(&&Acknowledged) -> bool| -> u64 {
+        let of = acknowledged.iter().filter(of);
+        of.map(|a| items(a) as u64).sum()
+    };
+    let (again, spooled) = (readings(|a| a.tries > 1), readings(|a| a.processing == "spooled"));
+    assert!(
+        stored.count("duplicate") <= again && stored.count("redelivered") <= spooled,
+        "readings of messages sent again: {again}, spooled: {spooled}; {}",
+        stored.books
+    );
 }
 
 /// Readings of a message of the mixture, told from the number of its Observations.

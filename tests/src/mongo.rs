@@ -1,7 +1,7 @@
 //! The database beside the program: puts registry documents there as the existing system does, and looks in.
 
 use mongodb::Client;
-use mongodb::bson::{Bson, Document, doc, oid::ObjectId};
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc, oid::ObjectId};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
@@ -76,6 +76,24 @@ impl Database {
         })
     }
 
+    /// Writes the documents of a collection as they are stored, in the order of their ids; how many there are.
+    pub fn dump(&self, database: &str, collection: &str, out: &mut impl std::io::Write) -> u64 {
+        self.runtime.block_on(async {
+            let collection = self
+                .client
+                .database(database)
+                .collection::<RawDocumentBuf>(collection);
+            let found = collection.find(doc! {}).sort(doc! {"_id": 1});
+            let mut cursor = found.await.expect("the database answers");
+            let mut count = 0;
+            while cursor.advance().await.expect("the database answers") {
+                out.write_all(cursor.current().as_bytes()).expect("it is written");
+                count += 1;
+            }
+            count
+        })
+    }
+
     /// Adds documents to a collection.
     pub fn insert(&self, database: &str, collection: &str, documents: &[Document]) {
         if documents.is_empty() {
@@ -86,6 +104,34 @@ impl Database {
             .runtime
             .block_on(async { collection.insert_many(documents).await });
         done.expect("the database answers");
+    }
+
+    /// How many documents a collection has.
+    pub fn count(&self, database: &str, collection: &str) -> u64 {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let found = self
+            .runtime
+            .block_on(async { collection.count_documents(doc! {}).await });
+        found.expect("the database answers")
+    }
+
+    /// Makes an index.
+    pub fn index(&self, database: &str, collection: &str, keys: Document) {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let index = mongodb::IndexModel::builder().keys(keys).build();
+        let made = self
+            .runtime
+            .block_on(async { collection.create_index(index).await });
+        made.expect("the database answers");
+    }
+
+    /// The names of a collection's indexes.
+    pub fn indexes(&self, database: &str, collection: &str) -> Vec<String> {
+        let collection = self.client.database(database).collection::<Document>(collection);
+        let found = self
+            .runtime
+            .block_on(async { collection.list_index_names().await });
+        found.expect("the database answers")
     }
 
     /// Deletes a document by its id, text or ObjectId; how many were there.

@@ -19,8 +19,10 @@ pub struct Service {
     pub name: String,
     /// Where it answers, as it printed.
     pub address: SocketAddr,
-    /// Everything that it wrote to stdout and stderr.
+    /// Everything that it, and its predecessors of the same name, wrote to stdout and stderr.
     pub log: PathBuf,
+    /// Where in the log its own lines begin.
+    begin: usize,
     child: Child,
 }
 
@@ -34,6 +36,7 @@ impl Service {
             .append(true)
             .open(&log)
             .expect("a log file");
+        let begin = std::fs::metadata(&log).map_or(0, |m| m.len());
         let mut child = binary::command(settings)
             .args(arguments)
             .stdout(Stdio::piped())
@@ -48,6 +51,7 @@ impl Service {
                 name: name.to_owned(),
                 address,
                 log,
+                begin: usize::try_from(begin).expect("a short log"),
                 child,
             },
             Err(_) => {
@@ -115,7 +119,8 @@ impl Service {
 
     /// What it wrote.
     pub fn written(&self) -> String {
-        std::fs::read_to_string(&self.log).unwrap_or_default()
+        let log = std::fs::read(&self.log).unwrap_or_default();
+        String::from_utf8_lossy(log.get(self.begin..).unwrap_or_default()).into_owned()
     }
 }
 

@@ -12,6 +12,14 @@ pub fn now() -> i64 {
     i64::try_from(since.as_secs()).expect("a time")
 }
 
+/// Now, epoch milliseconds.
+pub fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970");
+    i64::try_from(since.as_millis()).expect("a time")
+}
+
 /// A time in the zone of the deployment (+07:00) as FHIR writes it.
 pub fn local(epoch: i64) -> String {
     let (date, seconds) = civil(epoch + 7 * 3_600);

@@ -12,6 +12,7 @@ use stardust_domain::mapping::{Mapping, Settings};
 use stardust_domain::outcome::Source;
 use stardust_domain::reading::Envelope;
 use stardust_domain::registry::Registry;
+use stardust_domain::remap::{self, Raws};
 use stardust_domain::time::Timestamp;
 
 /// Attribute and item fields of each kind; the device is the n-th.
@@ -105,6 +106,8 @@ fn transform(criterion: &mut Criterion) {
     });
     group.finish();
 
+    remapping(criterion, &mapping, &registry, &messages);
+
     let judged = mapping.judge(&envelope(messages[0].as_bytes()), &registry);
     let observation = judged.readings[0].observations[0].json.clone();
     let mut group = criterion.benchmark_group("floor");
@@ -115,6 +118,66 @@ fn transform(criterion: &mut Criterion) {
             serde_json::to_string(&value).unwrap()
         });
     });
+    group.finish();
+}
+
+/// Stored readings beside what rules make of their raw items: the same rules, and rules that change all of them.
+fn remapping(criterion: &mut Criterion, mapping: &Mapping, registry: &Registry, messages: &[String]) {
+    let received_at = Timestamp::from_micros(1_772_323_200_123_456);
+    let judged: Vec<_> = messages
+        .iter()
+        .map(|message| {
+            mapping.judge(
+                &Envelope {
+                    receipt: "0196a5b0-0000-7000-8000-000000000001",
+                    received_at,
+                    source: Source::Http,
+                    items: None,
+                    body: message.as_bytes(),
+                },
+                registry,
+            )
+        })
+        .collect();
+    let readings: Vec<remap::Reading<'_>> = judged
+        .iter()
+        .flat_map(|judged| &judged.readings)
+        .map(|reading| remap::Reading {
+            raws: Raws::Item(&reading.raw_item),
+            source: Source::Http,
+            received_at,
+            patient: "65a000000000000000000001".parse().unwrap(),
+            observations: reading
+                .observations
+                .iter()
+                .map(|o| remap::Stored {
+                    id: o.id,
+                    status: o.status,
+                    resource: &o.json,
+                })
+                .collect(),
+        })
+        .collect();
+    // Every LOINC code gets another display.
+    let text = include_str!("../catalogue.json").replace("\"display\": \"", "\"display\": \"New ");
+    let settings = Settings {
+        zone: "+07:00".parse().unwrap(),
+        identifier_base: "urn:stardust:".into(),
+    };
+    let other = Mapping::from_text(&text, settings).unwrap();
+    let mut group = criterion.benchmark_group("remap");
+    group.throughput(Throughput::Elements(readings.len() as u64));
+    for (name, mapping, changes) in [("unchanged", mapping, false), ("all changed", &other, true)] {
+        group.bench_function(format!("eight kinds, {name}"), |bencher| {
+            bencher.iter(|| {
+                for reading in &readings {
+                    let remapped = remap::remap(mapping, black_box(reading)).unwrap();
+                    assert_eq!(remapped.is_empty(), !changes);
+                    black_box(remapped);
+                }
+            });
+        });
+    }
     group.finish();
 }
 

@@ -19,5 +19,6 @@ mod message;
 pub mod outcome;
 pub mod reading;
 pub mod registry;
+pub mod remap;
 mod text;
 pub mod time;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::catalogue::{BUILTIN, Catalogue};
 use crate::history::{self, Examined};
-use crate::judge::{Rules, Urls};
+use crate::ids::PatientId;
+use crate::judge::{Mapped, NotEnough, Rules, Urls};
 use crate::outcome::Source;
 use crate::reading::{Admission, Audit, AuditFacts, Envelope, Judged, Refusal};
 use crate::registry::Registry;
@@ -86,9 +87,21 @@ impl Mapping {
     /// Judges a raw record.
     #[must_use]
     pub fn judge(&self, envelope: &Envelope<'_>, registry: &Registry) -> Judged {
+        self.judge_settled(envelope, registry, |_| None)
+    }
+
+    /// As [`Self::judge`], where the patients of some items are settled, whatever the registry says: a part of them is
+    /// stored already.
+    #[must_use]
+    pub fn judge_settled(
+        &self,
+        envelope: &Envelope<'_>,
+        registry: &Registry,
+        settled: impl Fn(i32) -> Option<PatientId>,
+    ) -> Judged {
         match envelope.source {
             Source::Http | Source::Backfill | Source::Replay | Source::Release => {
-                self.rules().judge(envelope, registry)
+                self.rules().judge(envelope, registry, settled)
             }
             Source::Migration => {
                 let examined = self.examine(envelope, registry);
@@ -99,6 +112,25 @@ impl Mapping {
                 }
             }
         }
+    }
+
+    /// Maps a stored reading again, with these notes.
+    pub(crate) fn again(
+        &self,
+        reading: &crate::remap::Reading<'_>,
+        notes: &[String],
+    ) -> Result<Mapped, NotEnough> {
+        // Entries of a migration are mapped by rules of their own, from another kind of raw item.
+        if reading.source == Source::Migration {
+            return Err(NotEnough);
+        }
+        self.rules().again(
+            reading.raws,
+            reading.source,
+            reading.received_at,
+            reading.patient,
+            notes,
+        )
     }
 
     /// Judges an entry of a history document, and tells what else there is to say of it.

@@ -66,6 +66,8 @@ pub struct Reading {
     pub observation_ids: Vec<Uuid>,
     /// The sub-device, where the address is usable (API calls: none).
     pub device: Option<Mac>,
+    /// The clinical time; none where the reading is dead.
+    pub effective: Option<Timestamp>,
     /// The Observations, main kind first; empty unless the verdict is to emit.
     pub observations: Vec<Observation>,
     /// The legacy document; none unless the verdict is to emit and the main quantity has a place there.

@@ -94,6 +94,17 @@ CREATE TABLE IF NOT EXISTS books (
 CREATE TABLE IF NOT EXISTS runs (
     id TEXT PRIMARY KEY, kind TEXT NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, started_us INTEGER NOT NULL,
     updated_us INTEGER NOT NULL, version INTEGER NOT NULL, progress TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS associations (
+    device TEXT NOT NULL, kind TEXT NOT NULL, number INTEGER NOT NULL, patient TEXT NOT NULL, from_ms INTEGER NOT NULL,
+    until_ms INTEGER, PRIMARY KEY (device, kind, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS associations_at (what TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS associations_imported (
+    place INTEGER PRIMARY KEY, device TEXT NOT NULL, patient TEXT NOT NULL, start_ms INTEGER, end_ms INTEGER);
+CREATE TABLE IF NOT EXISTS associations_named (
+    device TEXT NOT NULL, second INTEGER NOT NULL, patient TEXT NOT NULL, PRIMARY KEY (device, second)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS resources (
+    kind TEXT NOT NULL, id TEXT NOT NULL, resource TEXT NOT NULL, patient TEXT, device TEXT, created_us INTEGER NOT NULL,
+    updated_us INTEGER NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID;
 ";
 
 /// Waits for another process in short naps: it may leave the lock only for an instant.

@@ -1,8 +1,9 @@
 //! Decode and judge: from a record of the log to readings with a verdict.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use stardust_domain::ids::Mac;
+use stardust_domain::ids::{Mac, PatientId};
 use stardust_domain::mapping::Mapping;
 use stardust_domain::outcome::{DeadReason, Source, Stage};
 use stardust_domain::reading::{Death, Envelope, Judged, Reading, Verdict};
@@ -63,6 +64,17 @@ impl Message {
         }
     }
 
+    /// Judges it once more, with the patients of some items settled.
+    pub(crate) fn settle_patients(
+        &mut self,
+        mapping: &Mapping,
+        registry: &Registry,
+        settled: &HashMap<i32, PatientId>,
+    ) {
+        let settled = |item| settled.get(&item).copied();
+        self.judged = mapping.judge_settled(&envelope(&self.raw, self.source), registry, settled);
+    }
+
     /// The gateway that the record was keyed by, or that the message names.
     pub(crate) fn gateway(&self) -> Option<Mac> {
         self.judged
@@ -84,16 +96,7 @@ pub(crate) fn message(wire: &Wire, mapping: &Mapping, registry: &Registry, recor
         Err(_) => (foreign::raw(record), None),
     };
     let (source, judged) = match known {
-        Some(source) => {
-            let envelope = Envelope {
-                receipt: &raw.receipt_id,
-                received_at: Timestamp::from_micros(raw.received_at),
-                source,
-                items: raw.wanted(),
-                body: &raw.body,
-            };
-            (source, mapping.judge(&envelope, registry))
-        }
+        Some(source) => (source, mapping.judge(&envelope(&raw, source), registry)),
         None => (Source::Http, unreadable()),
     };
     Message {
@@ -105,6 +108,17 @@ pub(crate) fn message(wire: &Wire, mapping: &Mapping, registry: &Registry, recor
         source,
         judged,
         letter: None,
+    }
+}
+
+/// A raw record as the rules see it.
+fn envelope(raw: &RawRecord, source: Source) -> Envelope<'_> {
+    Envelope {
+        receipt: &raw.receipt_id,
+        received_at: Timestamp::from_micros(raw.received_at),
+        source,
+        items: raw.wanted(),
+        body: &raw.body,
     }
 }
 
@@ -170,6 +184,7 @@ fn dead(death: Death) -> Judged {
             main_id: None,
             observation_ids: Vec::new(),
             device: None,
+            effective: None,
             observations: Vec::new(),
             legacy: None,
             raw_item: String::new(),

@@ -19,6 +19,8 @@ pub struct Filter {
     pub stage: Option<Stage>,
     /// Only of this gateway.
     pub gateway: Option<Mac>,
+    /// Only of this sub-device.
+    pub device: Option<Mac>,
     /// Only of this receipt.
     pub receipt: Option<String>,
     /// Only first tried at or after.
@@ -34,6 +36,7 @@ impl Filter {
         self.reason.is_none_or(|r| letter.reason == r)
             && self.stage.is_none_or(|s| letter.stage == s.label())
             && self.gateway.is_none_or(|g| letter.gateway == Some(g))
+            && self.device.is_none_or(|d| letter.device == Some(d))
             && self.of_receipt(letter)
             && self.since.is_none_or(|t| letter.first_try >= t)
             && self.until.is_none_or(|t| letter.first_try < t)

@@ -133,7 +133,7 @@ impl<'a> Outputs<'a> {
         Ok(())
     }
 
-    fn documents(&mut self, documents: &[&ObservationDocument]) -> Result<(), WireError> {
+    pub(crate) fn documents(&mut self, documents: &[&ObservationDocument]) -> Result<(), WireError> {
         let Rules { topics, wire, .. } = self.rules;
         for d in documents {
             let patient = d.patient.to_string();
@@ -225,7 +225,7 @@ impl<'a> Outputs<'a> {
             |document| &document.mapping_version,
         );
         let gateway = message.gateway().filter(|_| message.raw.migration_run.is_none());
-        let event = self.rules.mapping.audit_event(&AuditFacts {
+        let facts = AuditFacts {
             receipt: &message.raw.receipt_id,
             item: reading.item,
             outcome,
@@ -241,23 +241,34 @@ impl<'a> Outputs<'a> {
             patient,
             observations: ids,
             mapping_version,
-        });
-        let gateway = gateway.map(|mac| mac.to_string());
+        };
+        self.audited(&message.key(), &facts)
+    }
+
+    /// The event of these facts, under this key.
+    pub(crate) fn audited(&mut self, key: &str, facts: &AuditFacts<'_>) -> Result<(), WireError> {
+        let event = self.rules.mapping.audit_event(facts);
+        let gateway = facts.gateway.map(|mac| mac.to_string());
         let record = AuditRecord {
             id: event.id.to_string().into(),
-            receipt_id: Cow::Borrowed(&message.raw.receipt_id),
-            recorded: message.recorded.micros(),
-            patient: patient.map(|p| p.to_string().into()),
+            receipt_id: Cow::Borrowed(facts.receipt),
+            recorded: facts.recorded.micros(),
+            patient: facts.patient.map(|p| p.to_string().into()),
             gateway: gateway.as_deref().map(Cow::Borrowed),
-            outcome: outcome.label().into(),
-            reason: reason.map(Cow::Borrowed),
-            mapping_version: Cow::Borrowed(mapping_version),
+            outcome: facts.outcome.label().into(),
+            reason: facts.reason.map(Cow::Borrowed),
+            mapping_version: Cow::Borrowed(facts.mapping_version),
             event: Cow::Borrowed(&event.json),
         };
         let Rules { topics, wire, .. } = self.rules;
-        self.sheaf.push(&topics.audit, &message.key(), |out| {
+        self.sheaf.push(&topics.audit, key, |out| {
             wire.append(Subject::Audit, &record, out)
         })
+    }
+
+    /// What was collected.
+    pub(crate) fn records(self) -> Vec<NewRecord> {
+        self.sheaf.records()
     }
 
     fn refused(

@@ -56,7 +56,7 @@ pub(crate) struct Settled<'a> {
     pub(crate) item: Option<i32>,
     /// What became of it.
     pub(crate) fate: Fate<'a>,
-    /// What a try before this one stored at this very place, where the reading is not emitted any more: the registry has
+    /// What a try before this one stored at this very place, where the reading is not emitted any more: the rules have
     /// changed in between. It is published all the same, as everything that is stored.
     pub(crate) leftover: Vec<&'a ObservationDocument>,
 }
@@ -162,7 +162,7 @@ pub(crate) fn of_these(
     })
 }
 
-fn has_main(documents: Option<&Vec<ObservationDocument>>) -> bool {
+pub(crate) fn has_main(documents: Option<&Vec<ObservationDocument>>) -> bool {
     documents.is_some_and(|found| found.iter().any(|d| d.main))
 }
 

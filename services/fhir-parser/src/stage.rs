@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use stardust_domain::ids::PatientId;
 use stardust_domain::reading::Verdict;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{LogRecord, NewRecord};
@@ -13,6 +14,7 @@ use stardust_pipeline::worker::{Stage, StageError};
 use crate::Rules;
 use crate::counters::{Counters, Tally};
 use crate::decode::{self, Message};
+use crate::letters;
 use crate::outputs::Outputs;
 use crate::settle::{self, Documents, Settled, Stored};
 
@@ -61,6 +63,7 @@ impl<S: Store + Retractions> Parser<S> {
         self.recognise(&mut messages).await?;
         let runs = self.retract(&mut messages).await?;
         let recalled = self.recall(&messages).await?;
+        self.adopt(&mut messages, &recalled);
         let stored = self.insert(&mut messages, &recalled).await?;
         let settled = settle::settle(&messages, &stored, &recalled);
         self.close(&messages, &settled).await?;
@@ -153,6 +156,31 @@ impl<S: Store + Retractions> Parser<S> {
             }
         }
         Ok(recalled)
+    }
+
+    /// Of a reading that a try before this one stored in part the patient is settled: what is missing is stored for the
+    /// same one, whatever the registry says by now.
+    fn adopt(&self, messages: &mut [Message], recalled: &HashMap<Position, Vec<ObservationDocument>>) {
+        if recalled.is_empty() {
+            return;
+        }
+        for message in messages {
+            let begun = message.judged.readings.iter().filter_map(|reading| {
+                let found = recalled.get(&letters::writer(message, reading).position)?;
+                let patient = found.first().filter(|_| !settle::has_main(Some(found)))?.patient;
+                let differs = match reading.verdict {
+                    Verdict::Emit(today) => today != patient,
+                    Verdict::Park(_) => true,
+                    Verdict::Dead(_) => false,
+                };
+                reading.item.filter(|_| differs).map(|item| (item, patient))
+            });
+            let begun: HashMap<i32, PatientId> = begun.collect();
+            if !begun.is_empty() {
+                let registry = self.rules.registry.borrow().clone();
+                message.settle_patients(&self.rules.mapping, &registry, &begun);
+            }
+        }
     }
 
     /// Whether a record may have been worked before, so that its letters may have to close.

@@ -27,6 +27,9 @@ const FIXED: &[&str] = &[
     "auto.offset.reset",
 ];
 
+/// Makes the members of this process static.
+const STATIC: &str = "group.instance.id";
+
 /// How to reach the brokers, and as whom.
 #[derive(Clone)]
 pub struct KafkaConfig {
@@ -113,6 +116,12 @@ pub fn parse_properties(text: &str) -> Result<Vec<(String, String)>, ConfigError
     Ok(pairs)
 }
 
+/// With an instance of 200 characters and a worker's number it is a name that brokers take.
+fn is_static_name(value: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    (1..=40).contains(&value.len()) && value.bytes().all(fits)
+}
+
 fn is_property_name(name: &str) -> bool {
     !name.is_empty()
         && name
@@ -141,6 +150,14 @@ impl KafkaConfig {
         for (name, value) in &self.properties {
             if FIXED.contains(&name.as_str()) {
                 return Err(ConfigError::Fixed(name.clone()));
+            }
+            // The broker would refuse another one, again and again, while the member waits.
+            if name == STATIC && !is_static_name(value) {
+                return Err(ConfigError::Rejected {
+                    name: name.clone(),
+                    reason: "letters, digits, `.`, `_` and `-`, at most 40; instance and worker are added"
+                        .to_owned(),
+                });
             }
             let mut alone = ClientConfig::new();
             alone.set(name, value);
@@ -184,11 +201,11 @@ impl KafkaConfig {
     fn with_properties(&self, mut config: ClientConfig, worker: Option<usize>) -> ClientConfig {
         for (name, value) in &self.properties {
             match (name.as_str(), worker) {
-                // Static membership is by member, and for members only.
-                ("group.instance.id", Some(worker)) => {
-                    config.set(name, format!("{value}-{worker}"));
+                // Static membership is by member, and for members only. One value serves every process.
+                (STATIC, Some(worker)) => {
+                    config.set(name, format!("{value}-{}-{worker}", self.instance));
                 }
-                ("group.instance.id", None) => {}
+                (STATIC, None) => {}
                 _ => {
                     config.set(name, value);
                 }
@@ -249,7 +266,9 @@ impl KafkaConfig {
             .set("partition.assignment.strategy", "cooperative-sticky")
             // Heartbeats come from librdkafka's own thread, so that this is only about dead processes.
             .set("session.timeout.ms", "10000")
-            .set("heartbeat.interval.ms", "2000")
+            // With a heartbeat a member hears that the group changes: a partition that moves between two that stay waits
+            // for two of them. librdkafka looks every 500 ms whether one is due; of that interval it would miss some.
+            .set("heartbeat.interval.ms", "400")
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "20")
             .set("fetch.max.bytes", "8388608")
@@ -331,6 +350,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_of_static_members_that_no_broker_takes_is_refused() {
+        let mut config = KafkaConfig::new("127.0.0.1:1", "here");
+        for (value, good) in [
+            ("ward-1.a_B", true),
+            ("", false),
+            ("a/b", false),
+            (&*"x".repeat(41), false),
+        ] {
+            config.properties = vec![("group.instance.id".to_owned(), value.to_owned())];
+            assert_eq!(config.validate().is_ok(), good, "{value}");
+        }
+    }
+
+    #[test]
     fn a_secret_is_not_shown() {
         let mut config = KafkaConfig::new("127.0.0.1:1", "here");
         config.properties = vec![("sasl.password".to_owned(), "hush".to_owned())];
@@ -352,7 +385,10 @@ mod tests {
         ] {
             client.create_native_config().unwrap();
         }
-        assert_eq!(config.member("g", 2).get("group.instance.id"), Some("ward-2"));
+        assert_eq!(
+            config.member("g", 2).get("group.instance.id"),
+            Some("ward-here-2")
+        );
         assert_eq!(config.reader().get("group.instance.id"), None);
         assert_eq!(
             config.transactional("g", 1).get("transactional.id"),

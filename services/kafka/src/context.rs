@@ -31,6 +31,8 @@ pub(crate) fn log_line(level: RDKafkaLogLevel, facility: &str, message: &str) {
         // That a property of one kind of client does nothing in another: we hand all to all.
         _ if facility == "CONFWARN" => tracing::debug!(target: "librdkafka", "{facility} {message}"),
         _ if facility == "FAIL" => CONNECTIONS.say(message),
+        // A member says itself what ended its transaction, and what comes of that.
+        _ if facility == "TXNERR" => tracing::debug!(target: "librdkafka", "{facility} {message}"),
         RDKafkaLogLevel::Emerg
         | RDKafkaLogLevel::Alert
         | RDKafkaLogLevel::Critical

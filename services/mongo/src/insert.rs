@@ -210,7 +210,7 @@ fn start<'a>(documents: impl Iterator<Item = &'a Absent>) -> Writer {
     Writer::with_capacity(bytes + 1_024)
 }
 
-fn write_concern(command: &mut Writer) {
+pub(crate) fn write_concern(command: &mut Writer) {
     command.document("writeConcern");
     command.text("w", "majority");
     command.boolean("j", true);
@@ -233,13 +233,18 @@ fn upsert(command: &mut Writer, document: &Absent, filter: &str, change: &str) {
     command.boolean("upsert", true);
 }
 
-/// The indexes of the statements that inserted.
-fn upserted(reply: &Document) -> Result<Vec<usize>, StoreError> {
+/// Fails where a statement of an `update` failed, or the majority does not have it.
+pub(crate) fn updated(reply: &Document) -> Result<(), StoreError> {
     let errors = reply.get_array("writeErrors").into_iter().flatten();
     if let Some(error) = errors.filter_map(|error| error.as_document()).find_map(failure) {
         return Err(error);
     }
-    confirmed(reply)?;
+    confirmed(reply)
+}
+
+/// The indexes of the statements that inserted.
+fn upserted(reply: &Document) -> Result<Vec<usize>, StoreError> {
+    updated(reply)?;
     let Ok(upserted) = reply.get_array("upserted") else {
         return Ok(Vec::new());
     };
@@ -277,7 +282,7 @@ fn confirmed(reply: &Document) -> Result<(), StoreError> {
     }
 }
 
-fn unreadable() -> StoreError {
+pub(crate) fn unreadable() -> StoreError {
     unavailable("an answer of MongoDB could not be read")
 }
 

@@ -5,10 +5,13 @@
 //! collection, no document. [`MongoSource`] reads the collections of any database, for migrations.
 #![warn(missing_docs)]
 
+mod amend;
+mod associations;
 mod audit;
 mod books;
 mod checkpoints;
 mod connect;
+mod copies;
 mod decimal;
 mod error;
 mod export;
@@ -25,6 +28,7 @@ mod observations;
 mod prepare;
 mod receipts;
 mod registry;
+mod resources;
 mod runs;
 mod scanner;
 mod store;
@@ -35,5 +39,6 @@ mod writer;
 mod any_bytes;
 
 pub use connect::MongoStore;
+pub use copies::{Copied, CopiedDocument, Copyable, FhirCopies, Place};
 pub use history::{MongoDocuments, MongoSource, document_text};
 pub use insert::Bulk;

@@ -18,6 +18,8 @@ pub(crate) const RAW: &str = "stardust_raw";
 pub(crate) const BOOKS: &str = "stardust_books";
 /// Migration runs.
 pub(crate) const RUNS: &str = "stardust_runs";
+/// Who had a device when.
+pub(crate) const ASSOCIATIONS: &str = "stardust_associations";
 /// Leases of the services that must be alone.
 pub(crate) const LEASES: &str = "stardust_leases";
 

@@ -50,7 +50,11 @@ impl MongoStore {
     }
 
     /// Only the fields that are needed leave the database: a patient has hundreds.
-    async fn registry_of(&self, collection: &str, fields: &[&str]) -> Result<Vec<Value>, StoreError> {
+    pub(crate) async fn registry_of(
+        &self,
+        collection: &str,
+        fields: &[&str],
+    ) -> Result<Vec<Value>, StoreError> {
         let projection: Document = fields.iter().map(|name| ((*name).to_owned(), 1.into())).collect();
         let documents = self.main_db().collection::<RawDocumentBuf>(collection);
         let found: Vec<RawDocumentBuf> = bounded(async {

@@ -4,6 +4,8 @@
 //! generic over them. Nothing here knows Kafka, MongoDB or SQLite.
 #![warn(missing_docs)]
 
+pub mod amend;
+pub mod associations;
 pub mod backoff;
 #[cfg(feature = "contract")]
 pub mod contract;
@@ -14,6 +16,8 @@ pub mod partition;
 pub mod pulse;
 pub mod registry_feed;
 pub mod relay;
+pub mod replay;
+pub mod resources;
 pub mod runs;
 pub mod settled;
 pub mod spool;

@@ -1,4 +1,4 @@
-//! The registry in memory, refreshed from the store.
+//! The registry in memory with the periods of its devices, refreshed from the store.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,30 +7,21 @@ use stardust_domain::registry::Registry;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::associations::{AssociationStore, Keeping, refresh};
 use crate::backoff::Backoff;
-use crate::store::{Store, StoreError};
 use crate::worker::stopped;
 
-/// Reads the registry once.
-///
-/// # Errors
-/// As the store has them.
-pub async fn load<S: Store>(store: &S) -> Result<Arc<Registry>, StoreError> {
-    let documents = store.registry().await?;
-    let (registry, _) = Registry::from_documents(documents.boxes, documents.devices, documents.patients);
-    Ok(Arc::new(registry))
-}
-
-/// Reads the registry (waiting for the store as long as it takes, by `backoff`), then again every `every`. None once
-/// told to stop.
-pub async fn start<S: Store>(
+/// Reads the registry (waiting for the store as long as it takes, by `backoff`), then again every `every`, and keeps the
+/// periods of the devices with it. None once told to stop.
+pub async fn start<S: AssociationStore>(
     store: S,
+    keeping: Keeping,
     every: Duration,
     mut backoff: Backoff,
     mut shutdown: watch::Receiver<bool>,
 ) -> Option<watch::Receiver<Arc<Registry>>> {
     let first = loop {
-        match load(&store).await {
+        match refresh(&store, &keeping).await {
             Ok(registry) => break registry,
             Err(e) => {
                 if backoff.tries() == 0 {
@@ -53,7 +44,7 @@ pub async fn start<S: Store>(
                 () = sender.closed() => return,
                 () = sleep(every) => {}
             }
-            match load(&store).await {
+            match refresh(&store, &keeping).await {
                 Ok(registry) => {
                     sender.send_replace(registry);
                 }

@@ -1,6 +1,7 @@
 //! The worker: takes a batch, works it, commits outputs and offsets together; waits out outages.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,7 +83,7 @@ pub struct WorkerConfig {
     pub worker: usize,
     /// How much it takes at once.
     pub budget: Budget,
-    /// How long the batch at hand may take once the service is told to stop.
+    /// How long the batch at hand may take once the service is told to stop, its commit included; and then the leave.
     pub drain: Duration,
     /// The waits of an outage.
     pub backoff: Backoff,
@@ -185,11 +186,13 @@ async fn unit<M: Member, S: Stage>(
         group: group.clone(),
         error,
     };
+    let over = drained(shutdown.clone(), config.drain);
+    tokio::pin!(over);
     let outputs = tokio::select! {
         // Losing the batch comes first: nothing that a lost batch still does is of use.
         biased;
         () = member.lost() => None,
-        outputs = work(stage, batch, config, shutdown, pulse) => outputs?,
+        outputs = work(stage, batch, config, shutdown, over.as_mut(), pulse) => outputs?,
     };
     let Some(outputs) = outputs else {
         return match member.rewind().await {
@@ -198,7 +201,16 @@ async fn unit<M: Member, S: Stage>(
             Err(e) => Err(log_error(e)),
         };
     };
-    match member.commit(outputs).await {
+    let committed = tokio::select! {
+        biased;
+        committed = member.commit(outputs) => committed,
+        // The log is away. Whether the batch was committed shows at the next start, wherever that is.
+        () = over => {
+            give_up(group);
+            return Ok(Unit::Later);
+        }
+    };
+    match committed {
         Ok(Commit::Done) => Ok(Unit::Committed),
         Ok(Commit::Again) => Ok(Unit::Again),
         Err(e) if e.is_retriable() => {
@@ -213,12 +225,20 @@ async fn unit<M: Member, S: Stage>(
     }
 }
 
+fn give_up(group: &str) {
+    tracing::warn!(
+        group,
+        "stopping: the batch at hand takes too long; it comes again"
+    );
+}
+
 /// Works a batch until it succeeds; none where the service is told to stop while the store is away.
 async fn work<S: Stage>(
     stage: &mut S,
     batch: &[LogRecord],
     config: &WorkerConfig,
     shutdown: &mut watch::Receiver<bool>,
+    mut over: Pin<&mut impl Future<Output = ()>>,
     pulse: &Pulse,
 ) -> Result<Option<Vec<NewRecord>>, WorkerError> {
     let mut backoff = config.backoff.clone();
@@ -227,7 +247,10 @@ async fn work<S: Stage>(
             // What is done is done, even where the time is over.
             biased;
             tried = stage.work(batch) => tried,
-            () = drained(shutdown.clone(), config.drain) => return Ok(None),
+            () = &mut over => {
+                give_up(&config.group);
+                return Ok(None);
+            }
         };
         match tried {
             Ok(outputs) => return Ok(Some(outputs)),

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod amending;
 mod backend;
 mod commands;
 mod demo;
@@ -8,6 +9,7 @@ mod history_source;
 mod keys;
 mod migrating;
 mod ports;
+mod resource_ports;
 mod retention;
 mod run_ports;
 mod schema_registry;
@@ -101,6 +103,12 @@ enum Command {
         after_help = "Example: stardust parked list --reason 'device unknown'"
     )]
     Parked(commands::parked::ParkedCommand),
+    /// Reads a topic again, or leaves a part of it out: sets the offsets of a group that has no members.
+    #[command(after_help = "Example: stardust replay --group fhir_processing_queue --to-earliest --dry-run")]
+    Replay(commands::replay::ReplayArgs),
+    /// Maps what is stored once more, by another device catalogue, and amends what changes.
+    #[command(after_help = "Example: stardust remap --mapping catalogue.json --kind glucose --dry-run")]
+    Remap(commands::remap::RemapArgs),
     /// Documents of an existing database.
     #[command(
         subcommand,
@@ -205,7 +213,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         .map_err(|e| anyhow::anyhow!("the runtime cannot start: {e}"))?;
     let done = runtime.block_on(command(cli.command, settings));
     // What still blocks on a broker that is away must not hold the exit.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     done
 }
 
@@ -274,6 +282,8 @@ async fn command(command: Command, settings: Settings) -> Result<ExitCode, Failu
         Command::DeadLetters(args) => commands::dead_letters::run(&settings, args).await,
         Command::Trace(args) => commands::trace::run(&settings, &args).await,
         Command::Parked(args) => commands::parked::run(&settings, args).await,
+        Command::Remap(args) => commands::remap::run(&settings, args).await,
+        Command::Replay(args) => commands::replay::run(&settings, &args).await,
         Command::Migrate(args) => commands::migrate::run(&settings, args).await,
         Command::Topics(args) => commands::topics::run(&settings, args).await,
         Command::Audit(args) => commands::audit::run(&settings, args).await,

@@ -1,6 +1,7 @@
 //! Opens what the settings name: log, store, spool, rules.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -72,20 +73,25 @@ pub fn topics(settings: &Settings) -> Topics {
 
 /// The rules by the settings.
 pub fn mapping(settings: &Settings) -> anyhow::Result<Arc<Mapping>> {
-    let base = MappingSettings {
+    match &settings.mapping_file {
+        None => Ok(Arc::new(Mapping::builtin(of_the_deployment(settings))?)),
+        Some(file) => mapping_from(settings, file).context("MAPPING_FILE"),
+    }
+}
+
+/// The rules of a catalogue in a file.
+pub fn mapping_from(settings: &Settings, file: &Path) -> anyhow::Result<Arc<Mapping>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    let mapping = Mapping::from_text(&text, of_the_deployment(settings))
+        .with_context(|| format!("{} cannot be used", file.display()))?;
+    Ok(Arc::new(mapping))
+}
+
+fn of_the_deployment(settings: &Settings) -> MappingSettings {
+    MappingSettings {
         zone: settings.zone,
         identifier_base: settings.identifier_base.clone(),
-    };
-    let mapping = match &settings.mapping_file {
-        None => Mapping::builtin(base)?,
-        Some(file) => {
-            let text = std::fs::read_to_string(file)
-                .with_context(|| format!("MAPPING_FILE: {} cannot be read", file.display()))?;
-            Mapping::from_text(&text, base)
-                .with_context(|| format!("MAPPING_FILE: {} cannot be used", file.display()))?
-        }
-    };
-    Ok(Arc::new(mapping))
+    }
 }
 
 /// Both variables are needed by a service that runs alone.
@@ -174,7 +180,7 @@ pub async fn open(settings: &Settings, how: Use, spool: bool) -> anyhow::Result<
         groups: Groups {
             parser: settings.group.clone(),
             router: format!("{}legacy-router", settings.topic_prefix),
-            recorder: format!("{}audit-recorder", settings.topic_prefix),
+            recorder: settings.audit_group.clone(),
         },
         topics,
         place: format!("{log_place}; {store_place}"),

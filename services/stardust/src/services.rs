@@ -14,6 +14,7 @@ use stardust_fhir_migrator::Gauges;
 use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
 use stardust_ingest::{Door, DoorConfig, Fallback, HttpConfig, Mode};
 use stardust_legacy_router::Router;
+use stardust_pipeline::associations::Keeping;
 use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::log::{Budget, Log, Topic};
 use stardust_pipeline::pulse::Pulse;
@@ -24,7 +25,7 @@ use stardust_pipeline::worker::{self, Stage, WorkerConfig, stopped};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{interval, sleep, timeout, timeout_at};
 
 use crate::fallback;
 use crate::keys;
@@ -68,7 +69,12 @@ impl Which {
     };
 }
 
-const DRAIN: Duration = Duration::from_secs(8);
+/// How long requests under way may take after a signal.
+const HTTP_DRAIN: Duration = Duration::from_secs(2);
+/// How long all of it may take; `main` waits for one second more. Ten are promised.
+const STOP_WITHIN: Duration = Duration::from_secs(7);
+/// How long the batch at hand may take, or the door's records under way.
+const DRAIN: Duration = Duration::from_secs(5);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -109,8 +115,13 @@ impl Process {
         let mut watched = Watched::default();
 
         // Both may be away at the start; nothing below waits for them.
+        let keeping = Keeping {
+            holder: format!("{}/{}", settings.instance, std::process::id()),
+            now,
+        };
         let registry = stardust_ingest::follow(registry_feed::start(
             ports.store.clone(),
+            keeping,
             settings.registry_refresh,
             Backoff::default(),
             stopping.clone(),
@@ -234,7 +245,7 @@ impl Process {
                 tokio::select! {
                     failed = running.failed() => return Err(anyhow!("the door: {failed}")),
                     () = stopped(&mut stop_lanes) => {}
-                    () = async { stopped(&mut stop).await; sleep(http_drain()).await } => {}
+                    () = async { stopped(&mut stop).await; sleep(HTTP_DRAIN).await } => {}
                 }
                 if !running.stop(DRAIN).await {
                     tracing::warn!(
@@ -289,9 +300,10 @@ impl Process {
     /// Drains and stops.
     pub async fn stop(mut self) -> Ended {
         tracing::info!("stopping: the door closes, what was taken is finished");
+        let end = Instant::now() + STOP_WITHIN;
         self.stop_door.send_replace(true);
         // Requests first: what they still publish is then worked or waits in the log.
-        let _ = timeout(http_drain(), async {
+        let _ = timeout(HTTP_DRAIN, async {
             // One of the two door tasks is the server; the other waits for the lanes.
             self.door.join_next().await
         })
@@ -306,15 +318,11 @@ impl Process {
                 result = std::mem::replace(&mut result, Ok(())).and(flat(ended));
             }
         };
-        if timeout(Duration::from_secs(10), all).await.is_err() {
+        if timeout_at(end.into(), all).await.is_err() {
             tracing::warn!("not everything had ended in time; what is open comes again after the next start");
         }
         result
     }
-}
-
-fn http_drain() -> Duration {
-    Duration::from_secs(2)
 }
 
 fn flat(ended: Result<Ended, tokio::task::JoinError>) -> Ended {

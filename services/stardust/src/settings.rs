@@ -50,6 +50,8 @@ pub struct Settings {
     pub async_fhir: bool,
     /// `FHIR_QUEUE_NAME`.
     pub group: String,
+    /// `AUDIT_QUEUE_NAME`.
+    pub audit_group: String,
     /// `FHIR_BATCH_SIZE`.
     pub batch_size: usize,
     /// `FHIR_WORKER_THREADS`.
@@ -267,6 +269,11 @@ impl Settings {
                 "only together with AUDIT_SIGNING_KEY_FILE",
             );
         }
+        let topic_prefix = topic_part("TOPIC_PREFIX", set(env, "TOPIC_PREFIX").unwrap_or_default())?;
+        let audit_group = match set(env, "AUDIT_QUEUE_NAME") {
+            Some(name) => topic_part("AUDIT_QUEUE_NAME", name)?,
+            None => format!("{topic_prefix}audit-recorder"),
+        };
         Ok(Self {
             listen,
             instance,
@@ -282,6 +289,7 @@ impl Settings {
                 "FHIR_QUEUE_NAME",
                 set(env, "FHIR_QUEUE_NAME").unwrap_or_else(|| "fhir_processing_queue".to_owned()),
             )?,
+            audit_group,
             batch_size: number(env, "FHIR_BATCH_SIZE", 500, 1, 10_000)?,
             workers: number(env, "FHIR_WORKER_THREADS", 4, 1, 64)?,
             legacy_routing: truth(env, "ENABLE_LEGACY_ROUTING", true)?,
@@ -293,7 +301,7 @@ impl Settings {
             mapping_file: set(env, "MAPPING_FILE").map(PathBuf::from),
             registry_refresh: Duration::from_secs(number(env, "REGISTRY_REFRESH_SECONDS", 30, 1, 86_400)?),
             spool_limit_bytes: number(env, "SPOOL_LIMIT_MB", 1_024_u64, 1, 1_048_576)? << 20,
-            topic_prefix: topic_part("TOPIC_PREFIX", set(env, "TOPIC_PREFIX").unwrap_or_default())?,
+            topic_prefix,
             topic_partitions: number(env, "TOPIC_PARTITIONS", 12, 1, 1_000)?,
             audit_key,
             audit_signing: Duration::from_secs(number(env, "AUDIT_SIGNING_SECONDS", 60, 1, 86_400)?),
@@ -347,6 +355,7 @@ impl Settings {
             ("MONGODB_FHIR_DB", self.fhir_db.clone()),
             ("ENABLE_ASYNC_FHIR", self.async_fhir.to_string()),
             ("FHIR_QUEUE_NAME", self.group.clone()),
+            ("AUDIT_QUEUE_NAME", self.audit_group.clone()),
             ("FHIR_BATCH_SIZE", self.batch_size.to_string()),
             ("FHIR_WORKER_THREADS", self.workers.to_string()),
             ("ENABLE_LEGACY_ROUTING", self.legacy_routing.to_string()),
@@ -571,6 +580,7 @@ mod tests {
             ("AUTO_START_MIGRATION", "true"),
             ("MIGRATION_BATCH_SIZE", "0"),
             ("LOG_FORMAT", "xml"),
+            ("AUDIT_QUEUE_NAME", "audit trail"),
             ("IDENTIFIER_BASE", "stardust"),
         ] {
             let text = with(&[(name, value)]).unwrap_err().to_string();

@@ -34,7 +34,7 @@ fn moments() -> StdRng {
 }
 
 /// Starts a command and ends it as a crash would after a while; whether it was still at work.
-fn killed(stack: &Stack, arguments: &[&str], after: Duration) -> bool {
+pub(super) fn killed(stack: &Stack, arguments: &[&str], after: Duration) -> bool {
     let mut child = binary::command(stack.settings())
         .args(arguments)
         .stdout(Stdio::null())
@@ -141,7 +141,7 @@ pub fn a_kill_in_the_middle_of_a_release_changes_nothing(backend: Backend) {
 }
 
 /// A killed member is missed after a short time: the scenario is about letters, not about rebalances.
-fn quick(stack: &mut Stack) {
+pub(super) fn quick(stack: &mut Stack) {
     if stack.backend == Backend::Kafka {
         stack.set(
             "KAFKA_PROPERTIES",

@@ -10,6 +10,7 @@ mod demo;
 mod door;
 mod duplicates;
 mod faults;
+mod hospital;
 mod kills;
 mod kinds;
 mod letter_kills;
@@ -20,7 +21,11 @@ mod mixed;
 mod operations;
 mod outages;
 mod parked;
+mod periods;
+mod rebalances;
 mod reconciling;
+mod remapping;
+mod replaying;
 mod restarts;
 mod stock_tools;
 mod synchronous;
@@ -78,6 +83,18 @@ const BOTH: &[(&str, Scenario)] = &[
     ),
     ("parked::released_by_command", parked::released_by_command),
     (
+        "periods::a_late_reading_goes_to_who_had_the_device_then",
+        periods::a_late_reading_goes_to_who_had_the_device_then,
+    ),
+    (
+        "periods::an_uncertain_reading_is_released_by_an_imported_period",
+        periods::an_uncertain_reading_is_released_by_an_imported_period,
+    ),
+    (
+        "periods::an_uncertain_reading_goes_to_the_patient_who_is_named",
+        periods::an_uncertain_reading_goes_to_the_patient_who_is_named,
+    ),
+    (
         "dead_letters::listed_shown_and_replayed_after_a_change_of_the_mapping",
         dead_letters::listed_shown_and_replayed_after_a_change_of_the_mapping,
     ),
@@ -126,12 +143,36 @@ const BOTH: &[(&str, Scenario)] = &[
         reconciling::a_trace_shows_each_step,
     ),
     (
+        "remapping::what_changes_is_amended_once_whatever_dies",
+        remapping::what_changes_is_amended_once_whatever_dies,
+    ),
+    (
+        "remapping::a_dry_run_says_what_the_run_does",
+        remapping::a_dry_run_says_what_the_run_does,
+    ),
+    (
+        "replaying::a_full_replay_changes_nothing_that_is_stored",
+        replaying::a_full_replay_changes_nothing_that_is_stored,
+    ),
+    (
+        "replaying::old_messages_keep_their_times_even_if_they_wait",
+        replaying::old_messages_keep_their_times_even_if_they_wait,
+    ),
+    (
+        "replaying::a_plan_tells_what_cannot_be_done",
+        replaying::a_plan_tells_what_cannot_be_done,
+    ),
+    (
         "restarts::a_restart_in_the_middle_loses_nothing",
         restarts::a_restart_in_the_middle_loses_nothing,
     ),
     (
         "restarts::a_crash_in_the_middle_loses_nothing",
         restarts::a_crash_in_the_middle_loses_nothing,
+    ),
+    (
+        "rebalances::sigterm_under_load_ends_in_time",
+        rebalances::sigterm_under_load_ends_in_time,
     ),
     (
         "migration::a_hospital_is_migrated_as_its_books_say",
@@ -148,6 +189,10 @@ const BOTH: &[(&str, Scenario)] = &[
     (
         "migration::the_service_migrates_each_source_once",
         migration::the_service_migrates_each_source_once,
+    ),
+    (
+        "hospital::the_registry_becomes_resources",
+        hospital::the_registry_becomes_resources,
     ),
     (
         "kills::acknowledged_means_exactly_once_under_kill_9",
@@ -206,6 +251,14 @@ const SINGLE: &[(&str, fn())] = &[
         mixed::all_services_in_one_process_on_both,
     ),
     (
+        "hospital::fhir_documents_move_and_a_kill_changes_nothing",
+        hospital::fhir_documents_move_and_a_kill_changes_nothing,
+    ),
+    (
+        "hospital::fhir_documents_need_a_database",
+        hospital::fhir_documents_need_a_database,
+    ),
+    (
         "outages::a_full_spool_is_said_and_loses_nothing",
         outages::a_full_spool_is_said_and_loses_nothing,
     ),
@@ -238,8 +291,28 @@ const SINGLE: &[(&str, fn())] = &[
         two_parsers::share_the_partitions_and_hand_over,
     ),
     (
+        "rebalances::members_come_and_go_and_nobody_waits_long",
+        rebalances::members_come_and_go_and_nobody_waits_long,
+    ),
+    (
+        "rebalances::sigterm_ends_every_service_in_time_without_broker_and_database",
+        rebalances::sigterm_ends_every_service_in_time_without_broker_and_database,
+    ),
+    (
+        "rebalances::a_static_member_restarts_without_a_rebalance",
+        rebalances::a_static_member_restarts_without_a_rebalance,
+    ),
+    (
         "stock_tools::read_and_decode_the_output_topics",
         stock_tools::read_and_decode_the_output_topics,
+    ),
+    (
+        "replaying::a_second_group_fills_another_database",
+        replaying::a_second_group_fills_another_database,
+    ),
+    (
+        "replaying::kafka_s_own_tool_sets_the_same_offsets",
+        replaying::kafka_s_own_tool_sets_the_same_offsets,
     ),
     (
         "migration::every_form_of_dump_is_read_alike",

@@ -24,7 +24,7 @@ fn content(mut books: Value) -> Value {
 }
 
 /// The raw topic loses everything, as when its retention is over.
-fn cut(stack: &Stack) {
+pub(super) fn cut(stack: &Stack) {
     let topic = format!("{}ava4.readings.raw", stack.setting("TOPIC_PREFIX"));
     match stack.backend {
         Backend::Kafka => {

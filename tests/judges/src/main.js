@@ -2,7 +2,7 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { createReadStream, existsSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs, promisify } from 'node:util';
 import { plant } from '../faults.js';
@@ -28,6 +28,8 @@ const HELP = `Usage: tests/judges/run [--messages N] [--binary PATH] [--seed N] 
   --messages N     how many messages go through \`stardust map\` (1000)
   --binary PATH    the stardust to judge; without it: \`cargo build -p stardust\`
   --seed N         other messages than usual (1)
+  --entries N      how large the invented hospital is whose registry is migrated (2000); 0: none
+  --resources FILE only the resources of this file, one a line, and the planted faults; no stardust needed
   --without JUDGE  leaves a judge out; may stand more than once
   --faults-only    only the planted faults, no stardust needed
 
@@ -40,6 +42,8 @@ async function main() {
       messages: { type: 'string', default: '1000' },
       binary: { type: 'string' },
       seed: { type: 'string', default: '1' },
+      entries: { type: 'string', default: '2000' },
+      resources: { type: 'string' },
       without: { type: 'string', multiple: true, default: [] },
       'faults-only': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
@@ -53,7 +57,14 @@ async function main() {
   await provision(CACHE);
   const folder = mkdtempSync(join(CACHE, 'run-'));
   const report = new Report();
-  const mapped = options['faults-only'] ? [] : await map(folder, count, options, report);
+  const mapped = [];
+  if (options.resources) {
+    mapped.push(...(await resourcesOf(options.resources)));
+  } else if (!options['faults-only']) {
+    options.binary ??= await build();
+    mapped.push(...(await map(folder, count, options, report)));
+    if (options.entries !== '0') mapped.push(...(await registry(folder, options)));
+  }
 
   const good = JSON.parse(readFileSync(join(HERE, 'fixtures', 'good.json'), 'utf8'));
   const cases = [
@@ -88,8 +99,7 @@ async function map(folder, count, options, report) {
   const input = join(folder, 'messages.ndjson');
   writeFileSync(input, Buffer.concat([Buffer.from(lines.map((l) => `${l}\n`).join('')), Buffer.from([0x7b, 0xff, 0x7d, 0x0a])]));
   const output = join(folder, 'mapped.ndjson');
-  const binary = options.binary ?? (await build());
-  await toFile(binary, ['map', '--registry', registry, '--received-at', RECEIVED_AT], { input, output });
+  await toFile(options.binary, ['map', '--registry', registry, '--received-at', RECEIVED_AT], { input, output });
 
   const resources = [];
   const planted = new Map(faultsOfMeaning.map((fault) => [fault[0], fault]));
@@ -155,9 +165,37 @@ function plantInMeaning(planted, text, wanted, receivedAt, report) {
   }
 }
 
+/** The resources that `stardust migrate registry` makes of an invented hospital. */
+async function registry(folder, { binary, entries, seed }) {
+  const run = promisify(execFile);
+  const hospital = join(folder, 'hospital');
+  await run(join(dirname(binary), 'hospital'), ['--entries', entries, '--seed', seed, '--every-oddity', '--format', 'ndjson', '--out', hospital]);
+  const data = ['--data-dir', join(folder, 'data')];
+  await run(binary, [...data, 'migrate', 'registry', '--from', hospital]);
+  const output = join(folder, 'registry.ndjson');
+  await toFile(binary, [...data, 'export', 'registry'], { output });
+  const made = await resourcesOf(output);
+  const types = new Set(made.map(({ text }) => JSON.parse(text).resourceType));
+  for (const type of ['Organization', 'Patient', 'Device', 'DeviceAssociation']) {
+    if (!types.has(type)) throw new Error(`migrate registry made no ${type}`);
+  }
+  return made;
+}
+
+/** The lines of a file as cases. */
+async function resourcesOf(file) {
+  const cases = [];
+  for await (const text of createInterface({ input: createReadStream(file) })) {
+    if (text.trim() === '') continue;
+    const { resourceType, id } = JSON.parse(text);
+    cases.push({ name: `${resourceType} ${id}`, text });
+  }
+  return cases;
+}
+
 async function build() {
-  process.stderr.write('judges: cargo build -p stardust\n');
-  await promisify(execFile)('cargo', ['build', '--quiet', '-p', 'stardust'], { cwd: ROOT });
+  process.stderr.write('judges: cargo build --workspace --bins\n');
+  await promisify(execFile)('cargo', ['build', '--quiet', '--workspace', '--bins'], { cwd: ROOT });
   return join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug', 'stardust');
 }
 

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 const PACKAGES = ['hl7.fhir.r5.core-5.0.0', 'hl7.terminology-5.1.0', 'hl7.fhir.uv.extensions.r5-1.0.0'];
 /** Resources that we write, or refer to; the others are needed by nobody. */
 const TYPES = new Set([
-  'Resource', 'DomainResource', 'Observation', 'AuditEvent', 'Patient', 'Device',
+  'Resource', 'DomainResource', 'Observation', 'AuditEvent', 'Patient', 'Device', 'DeviceAssociation', 'Organization',
   'bp', 'vitalsigns', 'heartrate', 'oxygensat', 'bodytemp', 'bodyweight', 'bodyheight', 'bmi', 'resprate',
   'observation-gatewayDevice', 'SimpleQuantity', 'MoneyQuantity',
 ]);

@@ -1,7 +1,9 @@
 //! The simulated backends are backends: they pass the suite that Kafka, MongoDB and SQLite pass.
 
 use libtest_mimic::Failed;
-use stardust_pipeline::contract::{LogFixture, StoreFixture, log_contract, store_contract};
+use stardust_pipeline::contract::{
+    LogFixture, StoreFixture, association_contract, log_contract, store_contract,
+};
 use stardust_simulation::fixture::Calm;
 
 struct Logs(Calm);
@@ -41,4 +43,8 @@ pub fn log() -> Result<(), Failed> {
 
 pub fn store() -> Result<(), Failed> {
     runtime().block_on(async { store_contract(Stores).await.verdict().map_err(Failed::from) })
+}
+
+pub fn associations() -> Result<(), Failed> {
+    runtime().block_on(async { association_contract(Stores).await.verdict().map_err(Failed::from) })
 }

@@ -44,6 +44,10 @@ fn main() -> ExitCode {
     let trials = vec![
         Trial::test("the_simulated_log_keeps_the_promises", contract::log),
         Trial::test("the_simulated_store_keeps_the_promises", contract::store),
+        Trial::test(
+            "the_simulated_store_keeps_who_had_a_device",
+            contract::associations,
+        ),
         Trial::test("a_seed_is_the_same_twice", seeds::twice),
         Trial::test("no_seed_breaks_a_promise", seeds::none_breaks_a_promise),
     ];

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use stardust_domain::time::Timestamp;
 use tokio::time::sleep;
 
 use crate::dice::Dice;
@@ -96,6 +97,9 @@ impl Chaos {
         if self.dice.below(3) > 0 && !settled {
             self.ward().register_all();
         }
+        if self.dice.coin() && !settled {
+            self.tell_periods();
+        }
         self.tell_registry();
         world.note("world", "is at peace", 0, String::new);
         world.ring();
@@ -108,6 +112,17 @@ impl Chaos {
     fn tell_registry(&self) {
         let documents = self.ward().documents();
         self.fleet.world.state().store.registry = documents;
+    }
+
+    /// As an import of periods does it.
+    fn tell_periods(&self) {
+        let periods = self.ward().tell();
+        let world = &self.fleet.world;
+        world.note("registry", "periods are imported", 0, String::new);
+        let now_ms = world.now_ms();
+        let mut state = world.state();
+        state.store.associations.imported = periods;
+        state.store.associations.imported_at = Some(Timestamp::from_millis(now_ms));
     }
 
     fn happens(&mut self, event: Event) {

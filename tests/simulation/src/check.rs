@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stardust_books::{Groups, Reconciler};
-use stardust_domain::ids::uuid_of;
+use stardust_domain::ids::{Mac, PatientId, uuid_of};
 use stardust_domain::registry::Registry;
 use stardust_pipeline::log::{LogRecord, Topic};
 use stardust_pipeline::store::{Letter, LetterState, Shelf};
@@ -16,6 +16,7 @@ use crate::fleet::{Fleet, LETTERS, PARSER, RECORDER, ROUTER};
 use crate::log::SimLog;
 use crate::process::Process;
 use crate::store::SimStore;
+use crate::store::state::StoreState;
 use crate::ward::{Expected, Ward};
 
 /// What is needed to check a run.
@@ -70,12 +71,27 @@ impl Check {
         }
         let ward = self.ward();
         let parked = state.store.letters(Shelf::Parked).filter(|l| match l.state {
-            LetterState::Open => l.device.is_some_and(|device| ward.knows(device)),
+            LetterState::Open => self
+                .measured(&state.store, l)
+                .is_some_and(|(device, second)| !ward.whose(device, second).may_wait()),
             LetterState::Releasing => true,
             LetterState::Closed => false,
         });
         left.extend(parked.map(|l| format!("a parked reading is {}: {}", l.state.label(), l.id)));
         left
+    }
+
+    /// The device and the second of a reading that waits.
+    fn measured(&self, store: &StoreState, letter: &Letter) -> Option<(Mac, i64)> {
+        let raw = store.kept_raw(&letter.writer.receipt_id)?;
+        let raw: RawRecord = self.fleet.rules.wire.decode(Subject::Raw, &raw).ok()?;
+        let post = self.post.open();
+        let attempt = post.attempts.iter().find(|a| a.request_id == raw.request_id)?;
+        let item = usize::try_from(letter.writer.position.item).ok()?;
+        match post.messages.get(attempt.message)?.expected.get(item)? {
+            Expected::Reading { device, second } => Some((*device, *second)),
+            _ => None,
+        }
     }
 
     /// Checks everything.
@@ -224,6 +240,20 @@ impl Check {
                 }
             }
             let ward = self.ward();
+            let mut patients: BTreeMap<_, PatientId> = BTreeMap::new();
+            for document in state.store.observations.values() {
+                let Some(device) = document.device else { continue };
+                let (second, patient) = (document.effective.seconds(), document.patient);
+                if !ward.whose(device, second).may_be(patient) {
+                    wrong.push(format!(
+                        "{device:?} at {second} is stored for {patient}, and is {:?}",
+                        ward.whose(device, second)
+                    ));
+                }
+                if *patients.entry((device, second)).or_insert(patient) != patient {
+                    wrong.push(format!("one reading of two patients: {device:?} at {second}"));
+                }
+            }
             for attempt in &post.attempts {
                 let Some(receipt) = &attempt.receipt else { continue };
                 for (item, expected) in (0..).zip(&post.messages[attempt.message].expected) {
@@ -232,7 +262,7 @@ impl Check {
                         Expected::Reading { device, second } => {
                             let parked = letter(Shelf::Parked, Some(item));
                             stored.contains_key(&(Some(*device), *second))
-                                || !ward.knows(*device)
+                                || ward.whose(*device, *second).may_wait()
                                     && parked.is_some_and(|l| l.state == LetterState::Open)
                         }
                         Expected::Dead => letter(Shelf::Dead, Some(item))

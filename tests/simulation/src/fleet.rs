@@ -8,6 +8,7 @@ use stardust_domain::mapping::Mapping;
 use stardust_fhir_parser::{Counters, Parser, Releaser, Rules as ParserRules};
 use stardust_ingest::{Clock, Door, DoorConfig, Running, follow};
 use stardust_legacy_router::Router;
+use stardust_pipeline::associations::Keeping;
 use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::log::{Budget, Topic};
 use stardust_pipeline::pulse::Pulse;
@@ -71,6 +72,13 @@ pub(crate) struct Life {
 
 pub(crate) fn backoff() -> Backoff {
     Backoff::default().drawn_by(jitter)
+}
+
+fn keeping(holder: &str) -> Keeping {
+    Keeping {
+        holder: holder.to_owned(),
+        now,
+    }
 }
 
 impl Fleet {
@@ -275,7 +283,8 @@ impl Crew {
         let holder = process.name().to_owned();
         self.tasks.spawn(async move {
             // A parser without a registry would park everything: it waits for it.
-            let started = registry_feed::start(store.clone(), fleet.refresh, backoff(), feed);
+            let keeping = keeping(&holder);
+            let started = registry_feed::start(store.clone(), keeping, fleet.refresh, backoff(), feed);
             let Some(registry) = started.await else { return };
             let rules = ParserRules {
                 wire: fleet.rules.wire.clone(),
@@ -328,6 +337,7 @@ impl Crew {
         let stopping = self.stopping();
         let registry = follow(registry_feed::start(
             self.store.clone(),
+            keeping(process.name()),
             fleet.refresh,
             backoff(),
             stopping,

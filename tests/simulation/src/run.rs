@@ -184,6 +184,7 @@ pub async fn run(seed: u64, rules: &Rules, bug: Option<Bug>, lines: bool) -> Out
         let mut state = world.state();
         state.log.create(&topics.specs());
         state.store.registry = ward.documents();
+        state.store.associations = ward.associations();
     }
     let fleet = Arc::new(Fleet::drawn(&world, rules, topics, roles, &mut dice));
     let ward = Arc::new(Mutex::new(ward));

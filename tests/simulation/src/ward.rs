@@ -1,10 +1,12 @@
 //! An invented ward: patients, devices, what they send, and what the registry knows of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use serde_json::json;
-use stardust_domain::ids::Mac;
+use stardust_domain::ids::{Mac, PatientId};
+use stardust_domain::registry::{Associations, DeviceKind, Holding, Period};
+use stardust_domain::time::Timestamp;
 use stardust_pipeline::store::RegistryDocuments;
 
 use crate::dice::Dice;
@@ -12,8 +14,16 @@ use crate::log::state::REFUSED;
 use crate::world::EPOCH_MS;
 
 const PATIENTS: u64 = 3;
-/// Messages say when they were measured, from this many seconds before the start on.
-const BEFORE: i64 = 5_000;
+/// Messages say when they were measured: from so many seconds after the start on, long before any change, around the
+/// change before the start, and around what changes in the run.
+const ERAS: [i64; 6] = [-5_000, -5_000, -5_000, -3_500, -2_900, -600];
+/// The last refresh that saw the former owner of a device, and the first that saw the next, seconds after the start.
+const FORMER_UNTIL: i64 = -3_000;
+const NEXT_FROM: i64 = -2_990;
+/// When he handed it over: what somebody may tell in the end.
+const HANDED_OVER: i64 = -2_995;
+/// Around a change that was only seen.
+const TOLERANCE: i64 = 300;
 /// What is sent in bulk is this much older.
 const OLD: i64 = 100 * 86_400;
 
@@ -35,6 +45,15 @@ impl Kind {
             Self::Oximeter => "mac_oxymeter",
             Self::Thermometer => "mac_body_temp",
             Self::Glucose => "mac_gluc",
+        }
+    }
+
+    const fn kind(self) -> DeviceKind {
+        match self {
+            Self::Cuff => DeviceKind::BloodPressure,
+            Self::Oximeter => DeviceKind::Oximeter,
+            Self::Thermometer => DeviceKind::Thermometer,
+            Self::Glucose => DeviceKind::Glucose,
         }
     }
 
@@ -84,6 +103,15 @@ fn patient(number: u64) -> String {
     format!("65a0000000000000000000{number:02x}")
 }
 
+fn id(number: u64) -> Option<PatientId> {
+    patient(number).parse().ok()
+}
+
+/// So many seconds after the start.
+fn seconds(after: i64) -> Timestamp {
+    Timestamp::from_seconds(EPOCH_MS / 1_000 + after)
+}
+
 fn gateway(number: usize) -> String {
     format!("02:00:00:AA:00:{number:02X}")
 }
@@ -91,7 +119,7 @@ fn gateway(number: usize) -> String {
 /// What has to come of an item once everything is worked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// One Observation of its main kind for this device and second, where the registry knows the device.
+    /// One Observation of its main kind for this device and second, where it can be told whose it is.
     Reading { device: Mac, second: i64 },
     /// A dead letter.
     Dead,
@@ -112,10 +140,51 @@ pub(crate) struct Message {
     pub(crate) expected: Vec<Expected>,
 }
 
+/// Whose a reading has to be in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Whose {
+    /// This patient's: it is stored.
+    One(PatientId),
+    /// It cannot be told: it waits.
+    Nobodys,
+    /// One of these, or it waits.
+    OneOf(BTreeSet<PatientId>),
+}
+
+impl Whose {
+    /// Whether it may be stored for him.
+    pub(crate) fn may_be(&self, patient: PatientId) -> bool {
+        match self {
+            Self::One(one) => *one == patient,
+            Self::Nobodys => false,
+            Self::OneOf(all) => all.contains(&patient),
+        }
+    }
+
+    /// Whether it may wait.
+    pub(crate) fn may_wait(&self) -> bool {
+        !matches!(self, Self::One(_))
+    }
+}
+
+/// Who had a device.
+#[derive(Debug, Default)]
+struct Past {
+    /// Until shortly before the start, where it was somebody else.
+    former: Option<u64>,
+    /// At the start, where refreshes before it saw him.
+    first: Option<u64>,
+    /// From the start on.
+    owners: BTreeSet<u64>,
+}
+
 /// The registry as it is now, and what the gateways have to send.
 #[derive(Debug)]
 pub(crate) struct Ward {
     owners: BTreeMap<Device, u64>,
+    past: BTreeMap<Device, Past>,
+    /// Somebody has told when the devices changed hands before the start.
+    told: bool,
     strangers: Vec<Device>,
     gateways: usize,
     /// How many readings there are so far: the time of the next.
@@ -127,19 +196,33 @@ impl Ward {
     /// Every patient has some devices; a few devices nobody has registered.
     pub(crate) fn drawn(dice: &mut Dice, gateways: usize) -> Self {
         let mut owners = BTreeMap::new();
+        let mut past: BTreeMap<Device, Past> = BTreeMap::new();
         let mut strangers = Vec::new();
+        // In some runs nobody has looked at the registry before.
+        let looked = dice.below(4) > 0;
         for number in 1..=PATIENTS {
             for kind in Kind::ALL {
                 let device = device(kind, number);
                 if dice.below(5) == 0 {
                     strangers.push(device);
                 } else {
+                    let former = (looked && dice.below(3) == 0).then(|| number % PATIENTS + 1);
+                    past.insert(
+                        device.clone(),
+                        Past {
+                            former,
+                            first: looked.then_some(number),
+                            owners: BTreeSet::from([number]),
+                        },
+                    );
                     owners.insert(device, number);
                 }
             }
         }
         Self {
             owners,
+            past,
+            told: false,
             strangers,
             gateways,
             readings: 0,
@@ -147,8 +230,85 @@ impl Ward {
         }
     }
 
-    pub(crate) fn knows(&self, address: Mac) -> bool {
-        self.owners.keys().any(|d| d.address == address.to_string())
+    /// Whose a reading of this device and second has to be.
+    pub(crate) fn whose(&self, address: Mac, second: i64) -> Whose {
+        let known = |d: &&Device| d.address == address.to_string();
+        let Some((device, past)) = self.past.iter().find(|(d, _)| known(d)) else {
+            return Whose::Nobodys;
+        };
+        let second = second - EPOCH_MS / 1_000;
+        let one = |n: u64| id(n).map_or(Whose::Nobodys, Whose::One);
+        // Nothing that changes in the run reaches further back.
+        if let (Some(first), true) = (past.first, second < -TOLERANCE) {
+            return match past.former {
+                Some(former) if self.told && second < HANDED_OVER => one(former),
+                Some(former) if second < FORMER_UNTIL - TOLERANCE => one(former),
+                Some(_) if !self.told && second <= NEXT_FROM + TOLERANCE => Whose::Nobodys,
+                _ => one(first),
+            };
+        }
+        let mut owners = past.owners.iter();
+        match (owners.next(), owners.next()) {
+            // Nobody else ever had it: as long as it is registered it is his.
+            (Some(only), None) if self.owners.contains_key(device) => one(*only),
+            _ => Whose::OneOf(past.owners.iter().filter_map(|n| id(*n)).collect()),
+        }
+    }
+
+    /// What refreshes before the start have kept.
+    pub(crate) fn associations(&self) -> Associations {
+        let mut kept = Associations::default();
+        for (device, past) in &self.past {
+            let (Some(first), Ok(address)) = (past.first, device.address.parse()) else {
+                continue;
+            };
+            kept.refreshed = Some(seconds(0));
+            let mut stay = |owner: u64, from: i64, until: Option<i64>| {
+                let Some(patient) = id(owner) else { return };
+                let of_it = kept.holdings.iter().filter(|h| h.device == address).count();
+                kept.holdings.push(Holding {
+                    device: address,
+                    kind: device.kind.kind(),
+                    number: u32::try_from(of_it).unwrap_or(0) + 1,
+                    patient,
+                    from: seconds(from),
+                    until: until.map(seconds),
+                });
+            };
+            match past.former {
+                Some(former) => {
+                    stay(former, -9_000, Some(FORMER_UNTIL));
+                    stay(first, NEXT_FROM, None);
+                }
+                None => stay(first, -9_000, None),
+            }
+        }
+        kept
+    }
+
+    /// Somebody tells when the devices changed hands before the start.
+    pub(crate) fn tell(&mut self) -> Vec<Period> {
+        self.told = true;
+        let mut periods = Vec::new();
+        for (device, past) in &self.past {
+            let (Some(former), Some(first), Ok(address)) = (past.former, past.first, device.address.parse())
+            else {
+                continue;
+            };
+            let long_after = Some(seconds(NEXT_FROM + 2 * TOLERANCE));
+            for (owner, start, end) in [
+                (former, None, Some(seconds(HANDED_OVER))),
+                (first, Some(seconds(HANDED_OVER)), long_after),
+            ] {
+                periods.extend(id(owner).map(|patient| Period {
+                    device: address,
+                    patient,
+                    start,
+                    end,
+                }));
+            }
+        }
+        periods
     }
 
     /// The registry as the store has it.
@@ -176,7 +336,7 @@ impl Ward {
         match dice.below(4) {
             0 | 1 if !self.strangers.is_empty() => {
                 let device = self.strangers.swap_remove(dice.index(self.strangers.len()));
-                self.owners.insert(device, dice.within(1, PATIENTS));
+                self.give(device, dice.within(1, PATIENTS));
                 "a device is registered"
             }
             2 if !self.owners.is_empty() => {
@@ -189,18 +349,24 @@ impl Ward {
             }
             _ => {
                 let at = dice.index(self.owners.len());
-                if let Some(owner) = self.owners.values_mut().nth(at) {
-                    *owner = *owner % PATIENTS + 1;
+                let held = self.owners.iter().nth(at).map(|(d, owner)| (d.clone(), *owner));
+                if let Some((device, owner)) = held {
+                    self.give(device, owner % PATIENTS + 1);
                 }
                 "a device changes hands"
             }
         }
     }
 
+    fn give(&mut self, device: Device, owner: u64) {
+        self.past.entry(device.clone()).or_default().owners.insert(owner);
+        self.owners.insert(device, owner);
+    }
+
     /// Everything becomes known.
     pub(crate) fn register_all(&mut self) {
         for device in std::mem::take(&mut self.strangers) {
-            self.owners.insert(device, 1);
+            self.give(device, 1);
         }
     }
 
@@ -209,9 +375,10 @@ impl Ward {
         device(kind, dice.within(1, PATIENTS))
     }
 
-    fn time(&mut self, backfill: bool) -> i64 {
+    fn time(&mut self, dice: &mut Dice, backfill: bool) -> i64 {
         self.readings += 1;
-        EPOCH_MS / 1_000 - BEFORE + self.readings * 7 - if backfill { OLD } else { 0 }
+        let era = ERAS[dice.index(ERAS.len())];
+        EPOCH_MS / 1_000 + era + self.readings * 7 - if backfill { OLD } else { 0 }
     }
 
     /// The next message of a gateway.
@@ -246,7 +413,7 @@ impl Ward {
         let (mut items, mut expected) = (Vec::new(), Vec::new());
         for _ in 0..count {
             let device = device(kind, dice.within(1, PATIENTS));
-            let second = self.time(backfill);
+            let second = self.time(dice, backfill);
             let mut fields = kind.fields(dice);
             if let (false, Some(at)) = (bad.is_empty(), fields.find(r#","PR""#)) {
                 fields.replace_range(at.., bad);
@@ -269,9 +436,9 @@ impl Ward {
 
     fn impossible(&mut self, dice: &mut Dice, from: usize) -> Message {
         let device = device(Kind::Cuff, dice.within(1, PATIENTS));
-        let second = self.time(false);
+        let second = self.time(dice, false);
         let bad = item(&device.address, second, r#""bp_high":999,"bp_low":998"#);
-        let good = self.time(false);
+        let good = self.time(dice, false);
         let fields = Kind::Cuff.fields(dice);
         let mut expected = vec![Expected::Dead];
         expected.extend(reading(&device, good));

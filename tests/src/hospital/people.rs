@@ -58,6 +58,8 @@ struct Making<'c> {
     addresses: u32,
     /// Whom the documents name for each sub-device.
     owners: BTreeMap<String, BTreeSet<ObjectId>>,
+    /// Whom the boxes name for each gateway.
+    boxes: BTreeMap<String, BTreeSet<Option<ObjectId>>>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -141,6 +143,7 @@ impl People {
             seed: plan.seed.to_le_bytes()[0],
             addresses: 0,
             owners: BTreeMap::new(),
+            boxes: BTreeMap::new(),
             counts: BTreeMap::new(),
         };
         let at = DateTime::from_millis(1_577_836_800_000);
@@ -176,10 +179,14 @@ impl People {
 
         let associations = making.owners.values().filter(|owners| owners.len() == 1).count();
         let ambiguous = making.owners.values().filter(|owners| owners.len() > 1).count();
+        // Each of the boxes has to name the same.
+        let agreed = |named: &&BTreeSet<Option<ObjectId>>| named.len() == 1 && !named.contains(&None);
+        let gateways = making.boxes.values().filter(agreed).count();
         let books = json!({
             "patients": {"documents": patients, "deleted": deleted.len(), "resources": active.len()},
             "hospitals": {"documents": hospitals.len(), "resources": hospitals.len()},
-            "gateways": gateway_macs.len(), "sub_devices": making.owners.len(),
+            "gateways": gateway_macs.len(), "gateways_with_one_patient": gateways,
+            "sub_devices": making.owners.len(),
             "sub_devices_with_one_patient": associations, "sub_devices_with_two_patients": ambiguous,
             "oddities": making.counts,
         });
@@ -225,11 +232,14 @@ impl Making<'_> {
                 addresses.push(mac.clone());
                 mac
             };
-            let patient = if n % 7 == 6 {
-                self.count("patient id missing");
-                Bson::Null
-            } else {
-                self.reference(active[n % active.len()])
+            let owner = (n % 7 != 6).then(|| active[n % active.len()]);
+            self.boxes.entry(mac.clone()).or_default().insert(owner);
+            let patient = match owner {
+                None => {
+                    self.count("patient id missing");
+                    Bson::Null
+                }
+                Some(owner) => self.reference(owner),
             };
             documents.push(doc! {
                 "_id": self.id(2, n + 1), "mac_address": self.spelled(&mac), "imei": format!("98000000{n:07}"),
@@ -255,10 +265,12 @@ impl Making<'_> {
             let mut document = doc! {"_id": self.id(4, n + 1)};
             for (at, (patient_field, fields)) in KINDS.into_iter().enumerate() {
                 let field = self.chance.one(fields);
-                // Cuffs are everywhere, strip meters are few.
-                if !self
-                    .chance
-                    .often([9_000, 6_000, 5_000, 4_000, 5_000, 1_500, 1_500][at])
+                // The first cuff stands with two patients. Cuffs are everywhere, strip meters are few.
+                let of_two = n == 0 && at == 0;
+                if !of_two
+                    && !self
+                        .chance
+                        .often([9_000, 6_000, 5_000, 4_000, 5_000, 1_500, 1_500][at])
                 {
                     let none = self.no_address();
                     document.insert(field, none);
@@ -268,15 +280,13 @@ impl Making<'_> {
                 document.insert(field, self.spelled(&mac));
                 let owners = self.owners.entry(mac.clone()).or_default();
                 owners.insert(active[owner]);
-                if self.chance.often(5_000) {
-                    let spelled = self.spelled(&mac);
-                    patients[deleted + owner].insert(patient_field, spelled);
-                } else if n == 0 && at == 0 {
-                    // The one of two patients.
-                    let spelled = self.spelled(&mac);
-                    let other = (owner + 1) % active.len();
-                    patients[deleted + other].insert(patient_field, spelled);
-                    self.owners.entry(mac).or_default().insert(active[other]);
+                if of_two {
+                    owners.insert(active[active.len() - 1]);
+                }
+                if of_two || self.chance.often(5_000) {
+                    // The last patient has no device document of his own that could write over it.
+                    let at = deleted + if of_two { active.len() - 1 } else { owner };
+                    patients[at].insert(patient_field, self.spelled(&mac));
                 }
             }
             document.insert("patient_id", self.reference(active[owner]));

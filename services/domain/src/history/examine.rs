@@ -255,6 +255,7 @@ impl<'a> Examination<'a> {
             main_id: Some(id),
             observation_ids: vec![id],
             device: facts.device,
+            effective: Some(at),
             observations: Vec::new(),
             legacy: None,
             raw_item: self.raw_item(index),

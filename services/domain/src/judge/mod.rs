@@ -7,12 +7,15 @@
 //! Everything before the registry is the same at the door (`admit`) and in the parser (`judge`): the ids that the
 //! door answers with are the ids that get stored.
 
+mod again;
 mod clock;
 pub(crate) mod item;
 mod legacy;
 mod plan;
 pub(crate) mod quantities;
 pub(crate) mod reading;
+
+pub(crate) use self::again::{Mapped, NotEnough};
 
 use crate::catalogue::Catalogue;
 use crate::mapping::Settings;

@@ -9,7 +9,7 @@ use super::clock::Times;
 use super::item::{self, Planned};
 use super::reading::{MessageFacts, dead, judge_planned};
 use crate::call;
-use crate::ids::Mac;
+use crate::ids::{Mac, PatientId};
 use crate::json::Raw;
 use crate::message::{self, Message, Opened, Readings};
 use crate::outcome::{DeadReason, Source, Stage};
@@ -122,7 +122,12 @@ impl<'m> Rules<'m> {
         }
     }
 
-    fn items<'a>(self, readings: Readings<'a>, received_at: Timestamp, source: Source) -> Content<'a, 'm> {
+    pub(crate) fn items<'a>(
+        self,
+        readings: Readings<'a>,
+        received_at: Timestamp,
+        source: Source,
+    ) -> Content<'a, 'm> {
         let attribute = readings.attribute.text();
         let Some(model) = attribute
             .as_deref()
@@ -160,8 +165,13 @@ impl<'m> Rules<'m> {
         }
     }
 
-    /// Judges a raw record.
-    pub(crate) fn judge(self, envelope: &Envelope<'_>, registry: &Registry) -> Judged {
+    /// Judges a raw record. `settled` names the patients of items for whom nobody needs to be asked.
+    pub(crate) fn judge(
+        self,
+        envelope: &Envelope<'_>,
+        registry: &Registry,
+        settled: impl Fn(i32) -> Option<PatientId>,
+    ) -> Judged {
         let plan = match self.plan(envelope.body, envelope.received_at, envelope.source) {
             Ok(plan) => plan,
             Err((gateway, refusal)) => {
@@ -195,7 +205,7 @@ impl<'m> Rules<'m> {
                         };
                         envelope.items.is_none_or(|wanted| wanted.contains(&index))
                     })
-                    .map(|item| self.reading(&facts, registry, &origin, item))
+                    .map(|item| self.reading(&facts, registry, &origin, item, &settled))
                     .collect();
             }
             Content::Status(status) => judged.status = Some(status),
@@ -211,11 +221,13 @@ impl<'m> Rules<'m> {
         registry: &Registry,
         origin: &Origin<'_>,
         item: Result<Planned<'m>, DeadItem>,
+        settled: impl Fn(i32) -> Option<PatientId>,
     ) -> Reading {
         match item {
             Ok(planned) => {
                 let raw_item = raw_item(facts.gateway, origin, planned.index);
-                judge_planned(self, facts, registry, &planned, raw_item)
+                let patient = settled(planned.index);
+                judge_planned(self, facts, registry, &planned, raw_item, patient)
             }
             Err(item) => dead(Some(item.index), item.device, item.death),
         }

@@ -11,6 +11,7 @@ use crate::ids::{Mac, PatientId};
 use crate::outcome::ParkReason;
 use crate::reading::{DeadQuantity, Death, Observation, Reading, Verdict};
 use crate::registry::{Gateway, Registry};
+use crate::remap::{OTHER_KIND, TWIN, UNREGISTERED};
 use crate::text::quoted;
 use crate::time::Timestamp;
 
@@ -53,21 +54,25 @@ pub(crate) fn dead(item: Option<i32>, device: Option<Mac>, death: Death) -> Read
         main_id: None,
         observation_ids: Vec::new(),
         device,
+        effective: None,
         observations: Vec::new(),
         legacy: None,
         raw_item: String::new(),
     }
 }
 
-/// Asks the registry for the patient, and writes the documents where there is one.
+/// Asks the registry for the patient, and writes the documents where there is one. `settled` is the patient where he
+/// needs no asking for.
 pub(crate) fn judge_planned(
     rules: Rules<'_>,
     facts: &MessageFacts,
     registry: &Registry,
     planned: &Planned<'_>,
     raw_item: String,
+    settled: Option<PatientId>,
 ) -> Reading {
-    let (patient, notes) = owner(facts, registry, planned);
+    let (asked, notes) = owner(facts, registry, planned);
+    let patient = settled.map_or(asked, Ok);
     let ids: Vec<_> = planned.observations.iter().map(|o| o.id).collect();
     let mut reading = Reading {
         item: Some(planned.index),
@@ -86,6 +91,7 @@ pub(crate) fn judge_planned(
         main_id: ids.first().copied(),
         observation_ids: ids,
         device: planned.device,
+        effective: Some(Timestamp::from_seconds(planned.clock.effective)),
         observations: Vec::new(),
         legacy: None,
         raw_item,
@@ -113,22 +119,23 @@ fn owner(
         };
         return (patient, Vec::new());
     };
-    match registry.owner(device, kind) {
+    let effective = Timestamp::from_seconds(planned.clock.effective);
+    match registry.owner_at(device, kind, effective) {
         Err(reason) => (Err(reason), Vec::new()),
         Ok(owner) => {
             let mut notes = Vec::new();
             if owner.other_kind {
-                notes.push("The device is registered as another kind of device.".to_owned());
+                notes.push(OTHER_KIND.to_owned());
             }
             if gateway == Gateway::Unknown {
-                notes.push("The gateway is not registered.".to_owned());
+                notes.push(UNREGISTERED.to_owned());
             }
             (Ok(owner.patient), notes)
         }
     }
 }
 
-fn observations(
+pub(crate) fn observations(
     rules: Rules<'_>,
     facts: &MessageFacts,
     planned: &Planned<'_>,
@@ -206,9 +213,7 @@ fn observation(
         notes.extend(unknown_marker(sent));
     }
     if observation.twin {
-        notes.push(
-            "The same message carries another value of this kind for the same device and second.".to_owned(),
-        );
+        notes.push(TWIN.to_owned());
     }
     notes.extend_from_slice(shared_notes);
     written(

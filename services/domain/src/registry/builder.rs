@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use super::report::{ImportReport, Oddity};
+use super::timeline::Timelines;
 use super::{DeviceKind, Registry, clean};
 use crate::ids::{Mac, PatientId};
 use crate::outcome::ParkReason;
@@ -186,11 +187,17 @@ impl RegistryBuilder {
             .count() as u64;
         report.gateways = gateways.len() as u64;
         report.patients = patients.len() as u64;
+        let stranded = self.devices.iter().filter_map(|(place, claim)| match claim {
+            Claim::One(patient) if !patients.contains(patient) => Some((*place, *patient)),
+            _ => None,
+        });
         let registry = Registry {
             by_kind,
             any_kind,
             gateways,
+            stranded: stranded.collect(),
             patients: self.patients,
+            timelines: Timelines::default(),
         };
         (registry, self.report)
     }

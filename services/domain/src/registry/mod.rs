@@ -3,19 +3,32 @@
 //! Built from the documents of `amy_boxes`, `amy_devices` and `patients`; looked up by address. All ambiguity
 //! is settled when it is built, so that a look-up is one or two reads of a hash map.
 
+mod association;
 mod builder;
 mod clean;
 mod export;
+mod periods;
 mod report;
+mod resources;
+mod timeline;
 
 use std::collections::{HashMap, HashSet};
 
 use crate::ids::{Mac, PatientId};
 use crate::outcome::ParkReason;
 
+use timeline::Timelines;
+
+pub use association::{Associations, Changes, Holding, Named, Period};
 pub use builder::RegistryBuilder;
 pub use export::{ExportError, for_each_document, parse_export};
+pub use periods::{MOST_PERIODS, PeriodsError, check_periods, parse_periods};
 pub use report::{ImportReport, Oddity};
+pub use resources::{
+    RegistryResource, Remark, ResourceBuilder, ResourceKind, ResourceReport, Stay, association_id,
+    organization_id, resource_sources,
+};
+pub use timeline::Stretch;
 
 /// The patient that a text names, in any of the forms in which one was ever stored.
 pub(crate) fn patient_of_text(text: &str) -> Option<PatientId> {
@@ -65,6 +78,12 @@ impl DeviceKind {
             Self::UricAcid => "uric-acid",
             Self::Cholesterol => "cholesterol",
         }
+    }
+
+    /// The kind with this label.
+    #[must_use]
+    pub fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.label() == label)
     }
 
     /// The field of a `patients` document that names a device of this kind.
@@ -123,6 +142,9 @@ pub struct Registry {
     any_kind: HashMap<Mac, Result<PatientId, ParkReason>>,
     gateways: HashMap<Mac, Result<PatientId, ParkReason>>,
     patients: HashSet<PatientId>,
+    /// Whom devices name who is not there (any more).
+    stranded: HashMap<(Mac, DeviceKind), PatientId>,
+    timelines: Timelines,
 }
 
 impl Registry {
@@ -140,7 +162,7 @@ impl Registry {
         builder.finish()
     }
 
-    /// The patient of a sub-device of this kind. The field of its own kind decides; only where it does not stand
+    /// The patient of a sub-device of this kind, as the registry is now. The field of its own kind decides; only where it does not stand
     /// there do the fields of the other kinds.
     ///
     /// # Errors
@@ -202,3 +224,5 @@ impl Registry {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_periods;

@@ -3,6 +3,7 @@
 use stardust_domain::history::{Account, HistoryDocument, keys_of};
 use stardust_domain::outcome::Source;
 use stardust_domain::reading::Verdict;
+use stardust_domain::remap;
 use stardust_domain::time::Timestamp;
 
 use crate::fixture::*;
@@ -68,6 +69,22 @@ fn no_bytes_cause_a_panic_and_every_document_is_json() {
                 let json: serde_json::Value = serde_json::from_str(&observation.json).unwrap();
                 assert_eq!(json["id"], observation.id.to_string());
                 assert_eq!(json["status"], observation.status);
+            }
+            if let Verdict::Emit(patient) = reading.verdict {
+                let stored = reading.observations.iter().map(|o| remap::Stored {
+                    id: o.id,
+                    status: o.status,
+                    resource: &o.json,
+                });
+                let again = remap::Reading {
+                    raws: remap::Raws::Item(&reading.raw_item),
+                    source,
+                    received_at,
+                    patient,
+                    observations: stored.collect(),
+                };
+                let again = remap::remap(&mapping, &again).unwrap();
+                assert!(again.is_empty(), "{}: {again:?}", reading.raw_item);
             }
             if let Some(legacy) = &reading.legacy {
                 let json: serde_json::Value = serde_json::from_str(&legacy.document).unwrap();

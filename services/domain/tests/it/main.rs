@@ -13,5 +13,6 @@ mod history_values;
 mod items;
 mod legacy;
 mod owners;
+mod remapping;
 mod samples;
 mod values;

@@ -1,11 +1,14 @@
 //! The store: documents as JSON text, beside the columns that are asked for.
 
+mod amend;
+mod associations;
 mod audit;
 mod books;
 mod checkpoints;
 mod exports;
 mod letters;
 mod observations;
+mod resources;
 mod rest;
 mod rows;
 mod runs;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::rows::{WRITER, instant, parsed, parsed_or_none, writer};
 use crate::error::DbError;
 
-const COLUMNS: &str = "id, main, code, status, patient, device, gateway, effective_us, recorded_us, receipt_id, topic, \
+pub(super) const COLUMNS: &str = "id, main, code, status, patient, device, gateway, effective_us, recorded_us, receipt_id, topic, \
      partition, offset, item, source, mapping_version, migration_run, legacy_collection, legacy_id, resource, raw_item, \
      legacy_document";
 
@@ -123,7 +123,7 @@ pub(super) fn by_id(conn: &Connection, ids: &[Uuid]) -> Result<Vec<Option<Observ
         .collect()
 }
 
-fn document(row: &Row<'_>) -> rusqlite::Result<ObservationDocument> {
+pub(super) fn document(row: &Row<'_>) -> rusqlite::Result<ObservationDocument> {
     let collection: Option<String> = row.get(17)?;
     let legacy = match collection {
         Some(collection) => Some(LegacyContent {

@@ -29,25 +29,27 @@ pub(super) fn legacy_present(conn: &Connection, ids: &[(String, String)]) -> Res
     Ok(found)
 }
 
+/// The documents of one collection, as they were imported.
+pub(super) fn registry_of(conn: &Connection, collection: &str) -> Result<Vec<Value>, DbError> {
+    let mut statement =
+        conn.prepare_cached("SELECT document FROM registry WHERE kind = ?1 ORDER BY place")?;
+    let mut rows = statement.query([collection])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = row
+            .get_ref(0)?
+            .as_str()
+            .map_err(|e| DbError::Damaged(e.to_string()))?;
+        all.push(serde_json::from_str(text).map_err(|e| DbError::Damaged(format!("registry: {e}")))?);
+    }
+    Ok(all)
+}
+
 pub(super) fn registry(conn: &Connection) -> Result<RegistryDocuments, DbError> {
-    let read = |kind: &str| -> Result<Vec<Value>, DbError> {
-        let mut statement =
-            conn.prepare_cached("SELECT document FROM registry WHERE kind = ?1 ORDER BY place")?;
-        let mut rows = statement.query([kind])?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            let text = row
-                .get_ref(0)?
-                .as_str()
-                .map_err(|e| DbError::Damaged(e.to_string()))?;
-            all.push(serde_json::from_str(text).map_err(|e| DbError::Damaged(format!("registry: {e}")))?);
-        }
-        Ok(all)
-    };
     Ok(RegistryDocuments {
-        boxes: read("amy_boxes")?,
-        devices: read("amy_devices")?,
-        patients: read("patients")?,
+        boxes: registry_of(conn, "amy_boxes")?,
+        devices: registry_of(conn, "amy_devices")?,
+        patients: registry_of(conn, "patients")?,
     })
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use stardust_embedded::{Embedded, EmbeddedLog, EmbeddedStore};
-use stardust_pipeline::contract::{LogFixture, StoreFixture, log_contract, runs_contract, store_contract};
+use stardust_pipeline::contract::{
+    LogFixture, StoreFixture, amend_contract, association_contract, log_contract, resources_contract,
+    runs_contract, store_contract,
+};
 use tempfile::TempDir;
 
 struct Folder(TempDir);
@@ -52,6 +55,21 @@ async fn the_store_keeps_its_promises() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_store_can_be_amended() {
+    amend_contract(Folder::new()).await.assert_kept();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn runs_keep_their_promises() {
     runs_contract(Folder::new()).await.assert_kept();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_a_device_when_is_kept() {
+    association_contract(Folder::new()).await.assert_kept();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_keep_their_promises() {
+    resources_contract(Folder::new()).await.assert_kept();
 }

@@ -10,7 +10,7 @@ use stardust_wire::LetterItem;
 use super::*;
 
 /// The rules with something in the catalogue changed.
-fn changed(from: &str, to: &str) -> Arc<Mapping> {
+pub(super) fn changed(from: &str, to: &str) -> Arc<Mapping> {
     let catalogue = include_str!("../../../domain/catalogue.json");
     assert!(catalogue.contains(from));
     let mapping = Mapping::from_text(&catalogue.replacen(from, to, 1), settings()).unwrap();
@@ -77,7 +77,7 @@ impl Bench {
         self.rules.wire.decode(Subject::Raw, &record.value).unwrap()
     }
 
-    async fn letter(&self, shelf: Shelf, id: &str) -> Option<Letter> {
+    pub(super) async fn letter(&self, shelf: Shelf, id: &str) -> Option<Letter> {
         let found = self.file.store().letters(shelf, &[id.to_owned()]).await.unwrap();
         found.into_iter().next().unwrap()
     }

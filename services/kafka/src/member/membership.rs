@@ -143,7 +143,8 @@ impl Membership {
             .committed_offsets(places.clone(), Duration::from_secs(1))
     }
 
-    fn is_closing(&self) -> bool {
+    /// Whether the member was told to leave.
+    pub(crate) fn is_closing(&self) -> bool {
         self.shared.closing.load(Ordering::Relaxed)
     }
 

@@ -229,6 +229,11 @@ impl Seat {
         let Some(offsets) = self.unsettled.clone() else {
             return Ok(self.again());
         };
+        if self.membership.is_closing() {
+            return Err(LogError::Unavailable(
+                "the member leaves; its next batch shows what was committed".to_owned(),
+            ));
+        }
         let Identity {
             config,
             group,

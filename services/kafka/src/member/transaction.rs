@@ -126,7 +126,15 @@ impl Transactions {
                 Step::Given(fault) => self.abort(begun, fault, turn),
                 Step::Kafka(error) if self.must_stop(&error) => self.judge(&error, begun),
                 Step::Kafka(error) => {
-                    tracing::warn!("a transaction is given up and its batch comes again: {error}");
+                    match error.rdkafka_error_code() {
+                        // Every rebalance under load meets some: the group has another generation by now.
+                        Some(RDKafkaErrorCode::IllegalGeneration | RDKafkaErrorCode::RebalanceInProgress) => {
+                            tracing::info!(
+                                "the group changes: a transaction is given up, its batch comes again"
+                            );
+                        }
+                        _ => tracing::warn!("a transaction is given up and its batch comes again: {error}"),
+                    }
                     self.abort(begun, None, turn)
                 }
             });

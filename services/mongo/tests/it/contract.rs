@@ -6,7 +6,10 @@ use std::time::Duration;
 use mongodb::Client;
 use mongodb::bson::{Bson, Document};
 use stardust_mongo::{Bulk, MongoStore};
-use stardust_pipeline::contract::{Report, StoreFixture, runs_contract, store_contract};
+use stardust_pipeline::contract::{
+    Report, StoreFixture, amend_contract, association_contract, resources_contract, runs_contract,
+    store_contract,
+};
 use stardust_pipeline::store::{RegistryDocuments, StoreError};
 
 use crate::proxy::Proxy;
@@ -84,7 +87,7 @@ fn from_extended(value: &serde_json::Value) -> Document {
         .collect()
 }
 
-async fn holds<R: Future<Output = Report>>(bulk: Bulk, contract: impl FnOnce(Fixture) -> R) {
+async fn holds(bulk: Bulk, suite: impl AsyncFnOnce(Fixture) -> Report) {
     let Some(uri) = server::uri() else { return };
     let (proxy, direct) = Proxy::before(&uri).await;
     let databases = Arc::new(Mutex::new(Vec::new()));
@@ -96,7 +99,7 @@ async fn holds<R: Future<Output = Report>>(bulk: Bulk, contract: impl FnOnce(Fix
         plain: plain.clone(),
         databases: databases.clone(),
     };
-    let report = contract(fixture).await;
+    let report = suite(fixture).await;
     let databases = databases.lock().unwrap().clone();
     for (main, fhir) in databases {
         plain.database(&main).drop().await.unwrap();
@@ -116,6 +119,23 @@ async fn it_keeps_them_on_servers_without_bulk_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_store_can_be_amended() {
+    holds(Bulk::Fitting, amend_contract).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn runs_keep_their_promises() {
     holds(Bulk::Fitting, runs_contract).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_had_a_device_when_is_kept() {
+    for bulk in [Bulk::Fitting, Bulk::Update] {
+        holds(bulk, association_contract).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resources_keep_their_promises() {
+    holds(Bulk::Fitting, resources_contract).await;
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::log::LogError;
+use crate::replay::ReplayError;
 use crate::store::StoreError;
 
 /// Why a promise was not kept.
@@ -23,6 +24,12 @@ impl std::error::Error for Broken {}
 impl From<LogError> for Broken {
     fn from(e: LogError) -> Self {
         Self(format!("log: {} ({})", e, e.tag()))
+    }
+}
+
+impl From<ReplayError> for Broken {
+    fn from(e: ReplayError) -> Self {
+        Self(format!("replay: {e}"))
     }
 }
 

@@ -11,6 +11,7 @@
 //!
 //! `CONTRACT_ONLY=<part of a name>` runs a part of the suite. Time limits are generous: they end a hang, they measure nothing.
 
+mod associations;
 mod broken;
 mod groups;
 mod handover;
@@ -19,9 +20,12 @@ mod log_ground;
 mod log_outage;
 mod offsets;
 mod records;
+mod replaying;
+mod resources;
 mod runner;
 mod runs;
 mod samples;
+mod store_amend;
 mod store_audit;
 mod store_books;
 mod store_checkpoints;
@@ -33,11 +37,15 @@ mod wait;
 
 pub use broken::{Broken, Kept};
 pub use log_ground::{LogFixture, LogGround};
+pub use resources::resources_contract;
 pub use runner::Report;
 pub use runs::runs_contract;
 pub use store_ground::{StoreFixture, StoreGround};
 
+use crate::amend::Amend;
 use runner::{promises, run_all};
+
+use crate::associations::AssociationStore;
 
 /// Holds a log to every promise.
 pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
@@ -76,6 +84,8 @@ pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
             offsets::a_group_can_be_set_back_and_forward_by_offset,
             offsets::an_offset_is_found_by_time,
             offsets::offsets_stay_while_the_group_has_members,
+            replaying::a_plan_says_what_a_replay_brings_and_the_replay_does_it,
+            replaying::a_plan_keeps_to_offsets_that_exist,
         ],
     )
     .await;
@@ -89,6 +99,43 @@ pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
         .await,
     );
     report
+}
+
+/// Holds a store that can be amended to what that promises.
+pub async fn amend_contract<F>(fixture: F) -> Report
+where
+    F: StoreFixture,
+    F::Store: Amend,
+{
+    let at_once = fixture.at_once();
+    run_all(
+        StoreGround::new(fixture),
+        at_once,
+        promises![
+            store_amend::an_amendment_changes_what_it_names_and_nothing_else,
+            store_amend::observations_come_in_the_order_of_the_log,
+        ],
+    )
+    .await
+}
+
+/// Holds a store that keeps who had a device when to its promises.
+pub async fn association_contract<F>(fixture: F) -> Report
+where
+    F: StoreFixture<Store: AssociationStore>,
+{
+    let at_once = fixture.at_once();
+    run_all(
+        StoreGround::new(fixture),
+        at_once,
+        promises![
+            associations::what_refreshes_saw_comes_back,
+            associations::a_refresh_that_was_overtaken_adds_nothing,
+            associations::an_import_of_periods_takes_the_place_of_the_one_before,
+            associations::the_patient_who_was_named_last_counts,
+        ],
+    )
+    .await
 }
 
 /// Holds a store to every promise.

@@ -1,8 +1,10 @@
 //! `stardust export`.
 
-use std::io::{BufWriter, ErrorKind, Write, stdout};
+use std::io::{BufWriter, ErrorKind, StdoutLock, Write, stdout};
 use std::process::ExitCode;
 
+use stardust_domain::registry::ResourceKind;
+use stardust_pipeline::resources::ResourceStore;
 use stardust_pipeline::store::{Export, Store};
 
 use crate::Failure;
@@ -29,6 +31,8 @@ enum What {
     Dead,
     /// Open parked readings, a line an item.
     Parked,
+    /// Organizations, Patients, Devices and DeviceAssociations that `migrate registry` stored.
+    Registry,
 }
 
 /// Documents a query. Each sorts its collection anew where a server has no fitting index, so that small pages take
@@ -43,9 +47,10 @@ pub async fn run(settings: &Settings, args: &ExportArgs) -> Result<ExitCode, Fai
         What::Audit => Export::Audit,
         What::Dead => Export::Dead,
         What::Parked => Export::Parked,
+        What::Registry => return registry(settings).await,
     };
     let ports = ports::open(settings, Use::Beside, false).await?;
-    let mut out = BufWriter::new(stdout().lock());
+    let mut out = Lines(BufWriter::new(stdout().lock()));
     let mut after = None;
     loop {
         let page = ports
@@ -54,11 +59,8 @@ pub async fn run(settings: &Settings, args: &ExportArgs) -> Result<ExitCode, Fai
             .await
             .map_err(anyhow::Error::from)?;
         for line in &page.lines {
-            match writeln!(out, "{line}") {
-                Ok(()) => {}
-                // The reader has seen enough.
-                Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(ExitCode::SUCCESS),
-                Err(e) => return Err(anyhow::Error::from(e).into()),
+            if !out.write(line)? {
+                return Ok(ExitCode::SUCCESS);
             }
         }
         match page.next {
@@ -66,8 +68,49 @@ pub async fn run(settings: &Settings, args: &ExportArgs) -> Result<ExitCode, Fai
             None => break,
         }
     }
-    match out.flush() {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(anyhow::Error::from(e).into()),
-        _ => Ok(ExitCode::SUCCESS),
+    out.end()
+}
+
+async fn registry(settings: &Settings) -> Result<ExitCode, Failure> {
+    let ports = ports::open(settings, Use::Beside, false).await?;
+    let mut out = Lines(BufWriter::new(stdout().lock()));
+    for kind in ResourceKind::ALL {
+        let mut after: Option<String> = None;
+        loop {
+            let page = ports
+                .store
+                .resources_after(*kind, after.as_deref(), PAGE)
+                .await
+                .map_err(anyhow::Error::from)?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.resource.id.clone());
+            for stored in &page {
+                if !out.write(&stored.resource.json)? {
+                    return Ok(ExitCode::SUCCESS);
+                }
+            }
+        }
+    }
+    out.end()
+}
+
+/// Lines for whoever reads them.
+struct Lines<'o>(BufWriter<StdoutLock<'o>>);
+
+impl Lines<'_> {
+    /// False where the reader has seen enough.
+    fn write(&mut self, line: &str) -> anyhow::Result<bool> {
+        match writeln!(self.0, "{line}") {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    fn end(mut self) -> Result<ExitCode, Failure> {
+        match self.0.flush() {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(anyhow::Error::from(e).into()),
+            _ => Ok(ExitCode::SUCCESS),
+        }
     }
 }

@@ -9,12 +9,13 @@ use serde_json::{Value, json};
 use stardust_domain::ids::Mac;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Filter, Pages, ReleaseError, Rules, WAITING};
-use stardust_pipeline::registry_feed;
+use stardust_pipeline::associations::{self, Keeping};
 use stardust_pipeline::store::{Letter, Shelf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use crate::ports::Ports;
+use crate::services::now;
 use crate::settings::Settings;
 
 /// A little longer than a lease lasts whose holder was killed.
@@ -105,7 +106,11 @@ pub async fn list(ports: &Ports, shelf: Shelf, filter: &Filter, as_json: bool) -
 
 /// The rules as they are now, for a command that sends letters back.
 pub async fn rules(ports: &Ports, settings: &Settings) -> anyhow::Result<Rules> {
-    let registry = registry_feed::load(&ports.store).await?;
+    let keeping = Keeping {
+        holder: holder(settings),
+        now,
+    };
+    let registry = associations::refresh(&ports.store, &keeping).await?;
     Ok(Rules {
         wire: ports.wire.clone(),
         mapping: ports.mapping.clone(),

@@ -16,7 +16,7 @@ use crate::{Failure, ports};
 /// Arguments of `stardust map`.
 #[derive(Debug, clap::Args)]
 pub struct MapArgs {
-    /// Folder with amy_boxes.json, amy_devices.json and patients.json; without it every device is unknown.
+    /// Folder with amy_boxes.json, amy_devices.json, patients.json and perhaps periods.json; without it every device is unknown.
     #[arg(long, value_name = "DIR")]
     registry: Option<PathBuf>,
     /// The receipt time of every message (default: now).
@@ -34,10 +34,7 @@ pub struct MapArgs {
 pub fn run(settings: &Settings, args: &MapArgs) -> Result<ExitCode, Failure> {
     let mapping = ports::mapping(settings)?;
     let registry = match &args.registry {
-        Some(folder) => {
-            let documents = super::registry::read(folder)?;
-            Registry::from_documents(documents.boxes, documents.devices, documents.patients).0
-        }
+        Some(folder) => super::registry::Files::read(folder)?.registry()?,
         None => Registry::default(),
     };
     let received_at = args.received_at.unwrap_or_else(crate::services::now);

@@ -9,6 +9,8 @@ pub mod migrate;
 pub mod parked;
 pub mod reconcile;
 pub mod registry;
+pub mod remap;
+pub mod replay;
 pub mod serve;
 pub mod topics;
 pub mod trace;

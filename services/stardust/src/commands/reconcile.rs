@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stardust_books::{Counts, Reconciler, Report};
-use stardust_pipeline::registry_feed;
+use stardust_pipeline::associations;
 
 use crate::Failure;
 use crate::backend::{AnyLog, AnyStore};
@@ -35,7 +35,7 @@ pub async fn reconciler(ports: &Ports, patience: Duration) -> anyhow::Result<Rec
         store: ports.store.clone(),
         wire: ports.wire.clone(),
         mapping: Arc::clone(&ports.mapping),
-        registry: registry_feed::load(&ports.store).await?,
+        registry: associations::read(&ports.store).await?,
         topics: ports.topics.clone(),
         groups: ports.groups.clone(),
         patience,

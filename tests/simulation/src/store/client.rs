@@ -27,7 +27,7 @@ fn away() -> StoreError {
 
 /// What a call that fails or dies may have written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Parts {
+pub(super) enum Parts {
     /// Any of the items, however late.
     Any,
     /// The first of them.
@@ -67,7 +67,7 @@ impl SimStore {
         !self.process.is_observer() && (weather.store_away || writes && weather.store_full)
     }
 
-    async fn read<T>(
+    pub(super) async fn read<T>(
         &self,
         what: &'static str,
         look: impl FnOnce(&StoreState) -> T + Send,
@@ -94,7 +94,7 @@ impl SimStore {
     }
 
     /// Writes items.
-    async fn write<T, R>(
+    pub(super) async fn write<T, R>(
         &self,
         what: &'static str,
         parts: Parts,

@@ -1,5 +1,6 @@
 //! The simulated store: insert if absent, one document at a time, and nothing forgotten.
 
+mod associations;
 mod client;
 pub(crate) mod state;
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
+use stardust_domain::registry::Associations;
 use stardust_pipeline::store::{
     BookPage, ChainHead, ChainedEvent, Checkpoint, Export, LegacyDocument, Letter, LetterState, Mark,
     ObservationDocument, Page, RegistryDocuments, Shelf, StoreError, Won, Writer,
@@ -30,6 +31,7 @@ pub(crate) struct StoreState {
     pub(crate) audit: BTreeMap<(i32, i64), ChainedEvent>,
     pub(crate) audit_ids: BTreeSet<Uuid>,
     pub(crate) registry: RegistryDocuments,
+    pub(crate) associations: Associations,
     leases: BTreeMap<String, (String, i64)>,
     /// Effects of calls that have failed, not there yet.
     late: Vec<Effect>,

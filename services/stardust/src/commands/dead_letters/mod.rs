@@ -75,6 +75,7 @@ pub struct Which {
 impl Which {
     fn filter(self) -> Filter {
         Filter {
+            device: None,
             reason: self.reason.map(DeadReason::label),
             stage: self.stage,
             gateway: self.gateway,

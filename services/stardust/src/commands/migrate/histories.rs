@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use serde_json::json;
 use stardust_fhir_migrator::{Again, Migrator, Outcome, Progress, report};
+use stardust_pipeline::associations;
 use stardust_pipeline::log::Log;
-use stardust_pipeline::registry_feed;
 use stardust_pipeline::runs::RunState;
 use stardust_pipeline::store::Store;
 use tokio::signal::unix::{SignalKind, signal};
@@ -48,7 +48,7 @@ pub async fn migrator(
         source,
         wire: ports.wire.clone(),
         mapping: ports.mapping.clone(),
-        registry: registry_feed::load(&ports.store).await?,
+        registry: associations::read(&ports.store).await?,
         topics: ports.topics.clone(),
         batch: settings.migration_batch,
         holder: letters::holder(settings),

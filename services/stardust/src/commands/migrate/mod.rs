@@ -1,8 +1,11 @@
 //! `stardust migrate`.
 
+mod fhir_database;
+mod findings;
 mod histories;
 mod list;
 mod progress;
+mod registry;
 mod rollback;
 mod turn;
 mod verify;
@@ -18,6 +21,12 @@ use crate::settings::Settings;
 /// What to do with the documents of an existing database.
 #[derive(Debug, clap::Subcommand)]
 pub enum MigrateCommand {
+    /// Phase 0: the fhir_* collections of the main database, copied into the FHIR database. MongoDB only.
+    #[command(after_help = "Example: stardust migrate fhir-database --dry-run")]
+    FhirDatabase(fhir_database::FhirDatabaseArgs),
+    /// Patients, boxes, devices and hospitals as Patients, Devices with their DeviceAssociations, and Organizations.
+    #[command(after_help = "Example: stardust migrate registry --dry-run")]
+    Registry(registry::RegistryArgs),
     /// Bring history documents into the raw topic, entry by entry; a run that was stopped or killed goes on.
     #[command(after_help = "Example: stardust migrate histories --from ./dump --dry-run")]
     Histories(histories::HistoriesArgs),
@@ -38,6 +47,8 @@ pub async fn run(settings: &Settings, command: MigrateCommand) -> Result<ExitCod
         MigrateCommand::Histories(args) => histories::run(settings, &args).await,
         MigrateCommand::Verify(args) => verify::run(settings, &args).await,
         MigrateCommand::Rollback(args) => rollback::run(settings, &args).await,
+        MigrateCommand::FhirDatabase(args) => fhir_database::run(settings, &args).await,
+        MigrateCommand::Registry(args) => registry::run(settings, &args).await,
         MigrateCommand::List(args) => list::run(settings, &args).await,
     }
 }
