@@ -29,9 +29,12 @@ pub(crate) enum Fed {
     Trouble(usize, SourceError),
 }
 
+/// The chunks of a batch, as they are made.
+type Chunks = mpsc::Receiver<Result<Chunk, MigrateError>>;
+
 enum Order {
     /// Chunks of documents, and the place behind the last of them.
-    Work(usize, mpsc::Receiver<Result<Chunk, MigrateError>>, String),
+    Work(usize, Chunks, String),
     End(usize),
     Trouble(usize, SourceError),
 }
@@ -39,7 +42,7 @@ enum Order {
 /// The source as chunks of records.
 pub(crate) struct Feed {
     orders: mpsc::Receiver<Order>,
-    open: Option<(usize, mpsc::Receiver<Result<Chunk, MigrateError>>, String)>,
+    open: Option<(usize, Chunks, String)>,
     reached: String,
 }
 

@@ -41,8 +41,10 @@ pub fn object(progress: &Progress) -> Value {
     json!({"totals": tally_json(&progress.total()), "collections": collections})
 }
 
-/// The columns: what each is called, and its number.
-const COLUMNS: [(&str, fn(&Tally) -> u64); 9] = [
+/// A column: what it is called, and its number.
+type Column = (&'static str, fn(&Tally) -> u64);
+
+const COLUMNS: [Column; 9] = [
     ("documents", |t| t.documents),
     ("entries", |t| t.entries),
     ("published", |t| t.published),
