@@ -149,10 +149,6 @@ mod tests {
                 "resource_type of the wrapper differs",
             ),
             (
-                r#"{"resourceType":"Observation","id":"a_1"}"#,
-                "id that FHIR does not allow",
-            ),
-            (
                 r#"{"resourceType":"Observation","id":"b"}"#,
                 "resource_id of the wrapper differs",
             ),
@@ -185,6 +181,13 @@ mod tests {
         ] {
             assert_eq!(of(resource), [finding], "{resource}");
         }
+        assert_eq!(
+            of(r#"{"resourceType":"Observation","id":"a_1"}"#),
+            [
+                "id that FHIR does not allow",
+                "resource_id of the wrapper differs"
+            ]
+        );
         for code in ["33747-0", "91556-1", "85354-8", "x"] {
             let coding = format!(
                 r#"{{"resourceType":"Observation","id":"a-1","code":{{"coding":[{{"system":"http://loinc.org","code":"{code}"}}]}}}}"#
