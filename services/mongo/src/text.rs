@@ -1,5 +1,6 @@
 //! BSON back to JSON text.
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use mongodb::bson::raw::{RawArray, RawBsonRef, RawDocument};
 use stardust_pipeline::store::StoreError;
 
@@ -119,6 +120,11 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>, form: Form) -> Result<()
                 out.push('}');
             }
         },
+        RawBsonRef::Binary(binary) if form == Form::Exact => {
+            out.push_str("{\"$binary\":{\"base64\":");
+            write_text(out, &BASE64_STANDARD.encode(binary.bytes));
+            out.push_str(&format!(",\"subType\":\"{:02x}\"}}}}", u8::from(binary.subtype)));
+        }
         // Rarer types: as the driver writes them.
         other if form == Form::Exact => {
             let owned = mongodb::bson::Bson::try_from(other).map_err(|_| damaged())?;
