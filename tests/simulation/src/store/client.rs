@@ -32,8 +32,8 @@ pub(super) enum Parts {
     Any,
     /// The first of them.
     First,
-    /// Any of them, before the next call of anybody is answered. An Observation that lands after its record was worked
-    /// anew, under another registry, would be stored and never published: the parser cannot see it coming.
+    /// Any of them, before the next call of anybody is answered. An Observation or a letter that lands after its record
+    /// was worked anew, under another registry, would be stored and never published: the parser cannot see it coming.
     AnyInTurn,
 }
 
@@ -265,9 +265,12 @@ impl Store for SimStore {
     }
 
     async fn insert_letters(&self, letters: &[Letter]) -> Result<Vec<Won>, StoreError> {
-        self.write("insert_letters", Parts::Any, letters.to_vec(), |s, letters| {
-            letters.iter().map(|l| s.insert_letter(l)).collect()
-        })
+        self.write(
+            "insert_letters",
+            Parts::AnyInTurn,
+            letters.to_vec(),
+            |s, letters| letters.iter().map(|l| s.insert_letter(l)).collect(),
+        )
         .await
     }
 
