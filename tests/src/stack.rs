@@ -256,6 +256,17 @@ impl Stack {
         binary::run(&self.settings, arguments)
     }
 
+    /// Whether a service of this deployment wrote this value to its log: the digits of a longer number, such as a time or
+    /// an id, are no value.
+    pub fn tells(&self, value: &str) -> bool {
+        let written = self.written();
+        let beside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        written.match_indices(value).any(|(at, _)| {
+            let (before, after) = (&written[..at], &written[at + value.len()..]);
+            !beside(before.chars().next_back()) && !beside(after.chars().next())
+        })
+    }
+
     /// Everything that the services of this deployment wrote to their logs.
     pub fn written(&self) -> String {
         let files = std::fs::read_dir(self.folder()).expect("the folder");

@@ -313,7 +313,6 @@ fn legacy(stored: &Stored, case: &Case, at: i64) {
 
 /// Neither values nor people in what the services print.
 fn health_data_is_not_in_the_logs(stack: &Stack) {
-    let written = stack.written();
     for value in [
         "36.53",
         "36.52999878",
@@ -322,7 +321,7 @@ fn health_data_is_not_in_the_logs(stack: &Stack) {
         "512.7",
         &patient(1),
     ] {
-        assert!(!written.contains(value), "{value} stands in a log");
+        assert!(!stack.tells(value), "{value} stands in a log");
     }
 }
 
