@@ -17,6 +17,7 @@ mod feed;
 pub mod files;
 mod gauges;
 mod histories;
+mod patience;
 mod progress;
 mod publish;
 pub mod report;

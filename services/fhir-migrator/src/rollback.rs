@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::MigrateError;
 use crate::claim::Claim;
+use crate::patience::patiently;
 use crate::publish::{Published, publish};
 
 const PAGE: usize = 500;
@@ -91,10 +92,10 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
         id: &str,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<RolledBack, MigrateError> {
-        let marked = self.mark(id, RunState::RollingBack).await?;
+        let marked = self.mark(id, RunState::RollingBack, &stopping).await?;
         let mut done = RolledBack::default();
         loop {
-            let page = self.store.written_by_run(id, None, PAGE).await?;
+            let page = patiently(&stopping, || self.store.written_by_run(id, None, PAGE)).await?;
             if page.is_empty() {
                 break;
             }
@@ -117,7 +118,9 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
                 return Ok(done);
             }
             let ids: Vec<Uuid> = page.iter().map(|d| d.id).collect();
-            done.observations += self.store.remove_written(id, &ids).await?;
+            // Of a call that is repeated only the last answer is known: what it names is gone either way.
+            patiently(&stopping, || self.store.remove_written(id, &ids)).await?;
+            done.observations += ids.len() as u64;
             done.readings += page.iter().filter(|d| d.main).count() as u64;
         }
         for shelf in [Shelf::Dead, Shelf::Parked] {
@@ -126,14 +129,19 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
                 return Ok(done);
             }
         }
-        self.mark(id, RunState::RolledBack).await?;
+        self.mark(id, RunState::RolledBack, &stopping).await?;
         Ok(done)
     }
 
     /// Moves the run into a state, whoever saves it at the same time.
-    async fn mark(&self, id: &str, state: RunState) -> Result<Run, MigrateError> {
+    async fn mark(
+        &self,
+        id: &str,
+        state: RunState,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<Run, MigrateError> {
         loop {
-            let Some(mut run) = self.store.run(id).await? else {
+            let Some(mut run) = patiently(stopping, || self.store.run(id)).await? else {
                 return Err(MigrateError::Run(format!("there is no run {id}")));
             };
             if run.state == state || run.state == RunState::RolledBack {
@@ -141,7 +149,7 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
             }
             run.state = state;
             run.updated = (self.now)();
-            if self.store.save_run(&run).await? {
+            if patiently(stopping, || self.store.save_run(&run)).await? {
                 run.version += 1;
                 return Ok(run);
             }
@@ -159,10 +167,11 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
     ) -> Result<bool, MigrateError> {
         let mut after: Option<String> = None;
         loop {
-            let page = self
-                .store
-                .letters_after(shelf, EVERY_STATE, after.as_deref(), PAGE)
-                .await?;
+            let behind = after.as_deref();
+            let page = patiently(stopping, || {
+                self.store.letters_after(shelf, EVERY_STATE, behind, PAGE)
+            })
+            .await?;
             let Some(last) = page.last() else {
                 return Ok(true);
             };
@@ -174,7 +183,7 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
                 let receipt = &letter.writer.receipt_id;
                 let known = match of_run.get(receipt) {
                     Some(known) => *known,
-                    None => self.is_of(run, receipt).await?,
+                    None => self.is_of(run, receipt, stopping).await?,
                 };
                 of_run.insert(receipt.clone(), known);
                 if known {
@@ -196,28 +205,42 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
                 return Ok(false);
             }
             let ids: Vec<String> = mine.iter().map(|l| l.id.clone()).collect();
-            done.letters += self.store.remove_letters(shelf, &ids).await?;
-            self.remove_unused_raw(&mine).await?;
+            patiently(stopping, || self.store.remove_letters(shelf, &ids)).await?;
+            done.letters += ids.len() as u64;
+            self.remove_unused_raw(&mine, stopping).await?;
         }
     }
 
     /// The raw record of a receipt stays as long as the receipt has a letter.
-    async fn remove_unused_raw(&self, removed: &[&Letter]) -> Result<(), MigrateError> {
+    async fn remove_unused_raw(
+        &self,
+        removed: &[&Letter],
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<(), MigrateError> {
         let mut unused = Vec::new();
         for receipt in removed.iter().map(|l| &l.writer.receipt_id) {
-            if !unused.contains(receipt) && self.store.of_receipt(receipt).await?.letters.is_empty() {
+            if unused.contains(receipt) {
+                continue;
+            }
+            let left = patiently(stopping, || self.store.of_receipt(receipt)).await?;
+            if left.letters.is_empty() {
                 unused.push(receipt.clone());
             }
         }
         if !unused.is_empty() {
-            self.store.remove_raw(&unused).await?;
+            patiently(stopping, || self.store.remove_raw(&unused)).await?;
         }
         Ok(())
     }
 
     /// Whether the record that is kept for a receipt is one of the run.
-    async fn is_of(&self, run: &Run, receipt: &str) -> Result<bool, MigrateError> {
-        let Some(kept) = self.store.kept_raw(receipt).await? else {
+    async fn is_of(
+        &self,
+        run: &Run,
+        receipt: &str,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<bool, MigrateError> {
+        let Some(kept) = patiently(stopping, || self.store.kept_raw(receipt)).await? else {
             return Ok(false);
         };
         let raw: Result<RawRecord, WireError> = self.wire.decode(Subject::Raw, &kept);
