@@ -75,6 +75,8 @@ const HTTP_DRAIN: Duration = Duration::from_secs(2);
 const STOP_WITHIN: Duration = Duration::from_secs(7);
 /// How long the batch at hand may take, or the door's records under way.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the door waits for the registry before it opens.
+const REGISTRY_WITHIN: Duration = Duration::from_secs(2);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -222,6 +224,9 @@ impl Process {
         let http = HttpConfig::default();
         let views = ProcessViews::new(ports.clone(), watched, which.ingest, notice, behind);
         let routes = if which.ingest {
+            // What the registry does not know is refused in an API call: only while the store is away that is a guess.
+            let mut known = registry.clone();
+            drop(timeout(REGISTRY_WITHIN, known.wait_for(Option::is_some)).await);
             let config = DoorConfig {
                 topics: ports.topics.clone(),
                 ..DoorConfig::default()
