@@ -121,7 +121,7 @@ async function map(folder, count, options, report) {
   }
   for (const name of planted.keys()) report.wrong('meaning', name, 'a fault for which no message was found');
   if (line !== lines.length + 1) report.wrong('meaning', 'map', `${line} answers to ${lines.length + 1} messages`);
-  resources.push(...(await mapHistories(folder, { random, ward, receivedAt, binary, registry }, report)));
+  resources.push(...(await mapHistories(folder, { random, ward, receivedAt, binary: options.binary, registry }, report)));
   return resources;
 }
 
