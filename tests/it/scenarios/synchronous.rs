@@ -115,7 +115,10 @@ pub fn a_whole_ward_gives_the_same_results(backend: Backend) {
         for message in ward_of_all_kinds(from) {
             let answer = stack.post(message);
             assert_eq!(answer.status, 200, "{}", answer.text());
-            assert_eq!(answer.json()["processing"], processing);
+            // A database that makes the answer wait for two seconds is away: the reading is stored a little later.
+            let said = &answer.json()["processing"];
+            let away = || said == "spooled" && stack.written().contains("the store is unavailable");
+            assert!(said == processing || away(), "{said} instead of {processing}");
             receipts.push(answer.receipt());
         }
         let batch = format!(
