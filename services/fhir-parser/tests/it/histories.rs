@@ -163,12 +163,7 @@ async fn a_parked_entry_is_released_under_its_patients_key_once_the_patient_is_t
     bench
         .registry
         .send_replace(Arc::new(Registry::from_documents([], [], patients).0));
-    let releaser = Releaser {
-        log: bench.file.log(),
-        store: bench.file.store(),
-        rules: bench.rules.clone(),
-        holder: "test".to_owned(),
-    };
+    let releaser = bench.releaser();
     let released = releaser.run(&Filter::default(), false, false).await.unwrap();
     assert_eq!((released.waiting, released.released), (2, 2));
     let sent = bench.sent(0).await;
@@ -245,12 +240,7 @@ async fn a_released_entry_of_a_run_that_is_rolled_back_does_not_wait_for_ever() 
     bench
         .registry
         .send_replace(Arc::new(Registry::from_documents([], [], patients).0));
-    let releaser = Releaser {
-        log: bench.file.log(),
-        store: bench.file.store(),
-        rules: bench.rules.clone(),
-        holder: "test".to_owned(),
-    };
+    let releaser = bench.releaser();
     releaser.run(&Filter::default(), false, false).await.unwrap();
     bench.mark(RUN, RunState::RolledBack).await;
     assert!(bench.work(&bench.sent(0).await).await.is_empty());

@@ -40,6 +40,15 @@ impl Bench {
         bench
     }
 
+    pub(super) fn releaser(&self) -> Releaser<stardust_embedded::EmbeddedLog, EmbeddedStore> {
+        Releaser {
+            log: self.file.log(),
+            store: self.file.store(),
+            rules: self.rules.clone(),
+            holder: "test".to_owned(),
+        }
+    }
+
     pub(super) fn replayer(&self) -> Replayer<stardust_embedded::EmbeddedLog, EmbeddedStore> {
         Replayer {
             log: self.file.log(),
@@ -410,12 +419,7 @@ async fn what_a_process_marked_and_never_sent_is_released_once_the_rest_is_worke
         .mark_releasing(Shelf::Parked, &id)
         .await
         .unwrap();
-    let releaser = Releaser {
-        log: log.clone(),
-        store: bench.file.store(),
-        rules: bench.rules.clone(),
-        holder: "test".to_owned(),
-    };
+    let releaser = bench.releaser();
     let (_stop, stopping) = watch::channel(false);
     let watching = tokio::spawn(releaser.watch(GROUP.to_owned(), Duration::from_millis(5), stopping));
     tokio::time::sleep(Duration::from_millis(50)).await;

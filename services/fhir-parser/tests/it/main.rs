@@ -303,12 +303,7 @@ async fn a_parked_reading_is_released_once_its_device_is_known() {
     assert_eq!(outcomes, ["parked", "dead"]);
     assert_eq!(bench.count(&outputs, &bench.rules.topics.parked), 1);
 
-    let releaser = Releaser {
-        log: log.clone(),
-        store: bench.file.store(),
-        rules: bench.rules.clone(),
-        holder: "test".to_owned(),
-    };
+    let releaser = bench.releaser();
     let nothing = releaser.run(&Filter::default(), false, false).await.unwrap();
     assert_eq!((nothing.waiting, nothing.released), (1, 0));
     bench.registry.send_replace(registry(Some(PATIENT)));
