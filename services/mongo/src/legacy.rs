@@ -23,8 +23,7 @@ fn history(name: &str) -> Result<&'static str, StoreError> {
 
 impl MongoStore {
     pub(crate) async fn put_legacy(&self, documents: &[LegacyDocument]) -> Result<Vec<bool>, StoreError> {
-        let mut absent = Vec::with_capacity(documents.len());
-        for document in documents {
+        let absent = documents.iter().map(|document| {
             let content = &document.content;
             let (id, fields) = extended::document(&content.document)?;
             if id.to_hex() != content.id {
@@ -32,13 +31,13 @@ impl MongoStore {
                     "a legacy document whose _id is not the id that it was announced with".to_owned(),
                 ));
             }
-            absent.push(Absent {
+            Ok(Absent {
                 collection: history(&content.collection)?,
                 id: DocumentId::Object(id),
                 fields,
-            });
-        }
-        let inserted = self.insert_absent(self.main_db(), &absent).await?;
+            })
+        });
+        let inserted = self.insert_absent(self.main_db(), absent).await?;
         // A unique index of the main database that is not the one of `_id` could refuse as well: that is no presence.
         let others: Vec<(String, String)> = documents
             .iter()
