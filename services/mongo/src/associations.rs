@@ -146,7 +146,7 @@ impl AssociationStore for MongoStore {
                 bounded(documents.update_many(lasting, change)).await?;
             }
         }
-        self.insert_absent(self.fhir_db(), changes.opened.iter().map(absent))
+        self.insert_absent(self.fhir_db(), &changes.opened, absent)
             .await?;
         let change = doc! {"$max": {"at": date(refreshed)}};
         bounded(documents.update_one(only, change).upsert(true)).await?;

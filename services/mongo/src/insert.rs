@@ -82,20 +82,18 @@ impl Absent {
 }
 
 impl MongoStore {
-    /// Inserts what is absent; true for each document that this call inserted. Documents are asked for as their command
-    /// needs them, and a command is sent before the next is written: a call that breaks off leaves any part.
-    pub(crate) async fn insert_absent<D>(
+    /// Inserts what is absent, as `absent` writes it; true for each document that this call inserted. A command is sent
+    /// before the next is written: a call that breaks off leaves any part.
+    pub(crate) async fn insert_absent<T: Sync>(
         &self,
         database: &Database,
-        documents: D,
-    ) -> Result<Vec<bool>, StoreError>
-    where
-        D: IntoIterator<Item = Result<Absent, StoreError>, IntoIter: Send>,
-    {
-        let mut inserted = Vec::new();
+        documents: &[T],
+        absent: fn(&T) -> Result<Absent, StoreError>,
+    ) -> Result<Vec<bool>, StoreError> {
+        let mut inserted = Vec::with_capacity(documents.len());
         let mut together = Together::default();
         for document in documents {
-            let document = document?;
+            let document = absent(document)?;
             let size = document.size();
             if size > TOO_LARGE {
                 return Err(StoreError::Refused(format!(

@@ -125,14 +125,15 @@ impl MongoStore {
         &self,
         documents: &[ObservationDocument],
     ) -> Result<Vec<Won>, StoreError> {
-        let absent = documents.iter().map(|document| {
-            Ok(Absent {
-                collection: OBSERVATIONS,
-                id: DocumentId::Text(document.id.to_string()),
-                fields: to_bson(document)?,
+        let inserted = self
+            .insert_absent(self.fhir_db(), documents, |document| {
+                Ok(Absent {
+                    collection: OBSERVATIONS,
+                    id: DocumentId::Text(document.id.to_string()),
+                    fields: to_bson(document)?,
+                })
             })
-        });
-        let inserted = self.insert_absent(self.fhir_db(), absent).await?;
+            .await?;
         let present: Vec<String> = documents
             .iter()
             .zip(&inserted)
