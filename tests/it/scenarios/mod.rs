@@ -283,6 +283,10 @@ const SINGLE: &[(&str, fn())] = &[
         outages::the_database_goes_and_comes_back,
     ),
     (
+        "outages::a_database_that_comes_and_goes_ends_no_command",
+        outages::a_database_that_comes_and_goes_ends_no_command,
+    ),
+    (
         "outages::nothing_is_there_at_the_start",
         outages::nothing_is_there_at_the_start,
     ),

@@ -10,10 +10,12 @@ use stardust_domain::ids::Mac;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Filter, Pages, ReleaseError, Rules, WAITING};
 use stardust_pipeline::associations::{self, Keeping};
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::store::{Letter, Shelf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::patience::opening;
 use crate::ports::Ports;
 use crate::services::now;
 use crate::settings::Settings;
@@ -110,7 +112,7 @@ pub async fn rules(ports: &Ports, settings: &Settings) -> anyhow::Result<Rules> 
         holder: holder(settings),
         now,
     };
-    let registry = associations::refresh(&ports.store, &keeping).await?;
+    let registry = patiently(&opening(), || associations::refresh(&ports.store, &keeping)).await?;
     Ok(Rules {
         wire: ports.wire.clone(),
         mapping: ports.mapping.clone(),

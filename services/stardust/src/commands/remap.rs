@@ -10,6 +10,7 @@ use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Remapped, Remapper, Rules, Sample, Selection};
 
 use super::letters::{self, shown};
+use super::migrate::stop_signal;
 use crate::Failure;
 use crate::ports::{self, Use};
 use crate::services::now;
@@ -60,6 +61,7 @@ pub async fn run(settings: &Settings, args: RemapArgs) -> Result<ExitCode, Failu
         },
         holder: letters::holder(settings),
         now,
+        stopping: stop_signal()?,
     };
     let selection = Selection {
         since: args.since,

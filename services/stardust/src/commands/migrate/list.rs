@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::{Run, Runs};
 
 use crate::Failure;
 use crate::commands::letters::{instant, shown};
+use crate::commands::patience::opening;
 use crate::ports::{self, Use};
 use crate::settings::Settings;
 
@@ -49,7 +51,9 @@ fn line(run: &Run) -> String {
 /// Runs the command.
 pub async fn run(settings: &Settings, args: &ListArgs) -> Result<ExitCode, Failure> {
     let ports = ports::open(settings, Use::Beside, false).await?;
-    let runs = ports.store.runs().await.map_err(anyhow::Error::from)?;
+    let runs = patiently(&opening(), || ports.store.runs())
+        .await
+        .map_err(anyhow::Error::from)?;
     for run in &runs {
         if args.json {
             let object = json!({

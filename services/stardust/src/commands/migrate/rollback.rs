@@ -46,7 +46,7 @@ pub async fn run(settings: &Settings, args: &RollbackArgs) -> Result<ExitCode, F
         now,
     };
     let stopping = stop_signal()?;
-    let done = in_turn(|| rollback.run(&run, stopping.clone()))
+    let done = in_turn(&stopping, || rollback.run(&run, stopping.clone()))
         .await
         .map_err(anyhow::Error::from)?;
     if args.json {

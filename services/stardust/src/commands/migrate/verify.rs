@@ -7,11 +7,14 @@ use serde_json::json;
 use stardust_fhir_migrator::{HISTORIES, Verified};
 use stardust_pipeline::history::Source;
 use stardust_pipeline::log::Log;
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::Run;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::histories::migrator;
 use super::which::run_named;
+use crate::commands::patience::endless;
 use crate::ports::{self, Ports, Use};
 use crate::settings::Settings;
 use crate::{Failure, Usage, history_source};
@@ -40,10 +43,10 @@ fn folder_of(run: &Run) -> Option<&str> {
 }
 
 /// Whether the parser has records to work, after so much patience.
-async fn behind(ports: &Ports, patience: Duration) -> anyhow::Result<bool> {
+async fn behind(ports: &Ports, patience: Duration, going: &watch::Receiver<bool>) -> anyhow::Result<bool> {
     let until = Instant::now() + patience;
     loop {
-        let lag = ports.log.lag(&ports.groups.parser, &ports.topics.raw).await?;
+        let lag = patiently(going, || ports.log.lag(&ports.groups.parser, &ports.topics.raw)).await?;
         if lag == 0 || Instant::now() >= until {
             return Ok(lag > 0);
         }
@@ -73,9 +76,13 @@ pub async fn run(settings: &Settings, args: &VerifyArgs) -> Result<ExitCode, Fai
         ))
         .into());
     }
-    let behind = behind(&ports, Duration::from_secs(args.wait)).await?;
-    let migrator = migrator(settings, &ports, source).await?;
-    let verified = migrator.verify(&run, behind).await.map_err(anyhow::Error::from)?;
+    let (_going, going) = endless();
+    let behind = behind(&ports, Duration::from_secs(args.wait), &going).await?;
+    let migrator = migrator(settings, &ports, source, &going).await?;
+    let verified = migrator
+        .verify(&run, behind, &going)
+        .await
+        .map_err(anyhow::Error::from)?;
     print(&run, &verified, args.json);
     Ok(if verified.is_good() {
         ExitCode::SUCCESS
