@@ -127,6 +127,10 @@ const BOTH: &[(&str, Scenario)] = &[
         operations::what_operators_look_at,
     ),
     (
+        "operations::a_reader_that_goes_is_no_fault",
+        operations::a_reader_that_goes_is_no_fault,
+    ),
+    (
         "operations::without_legacy_routing_the_books_still_balance",
         operations::without_legacy_routing_the_books_still_balance,
     ),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::{BufWriter, ErrorKind, Write, stdout};
+use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use super::patience::opening;
 use crate::ports::Ports;
+use crate::say::{self, remark};
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -82,11 +83,12 @@ pub async fn list(ports: &Ports, shelf: Shelf, filter: &Filter, as_json: bool) -
             match written {
                 Ok(()) => *reasons.entry(letter.reason).or_default() += 1,
                 // The reader has seen enough.
-                Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
+                Err(e) if say::is_gone(&e) => return Ok(()),
                 Err(e) => return Err(e.into()),
             }
         }
     }
+    let mut end = Ok(());
     if !as_json {
         let what = match shelf {
             Shelf::Dead => "dead letters",
@@ -98,10 +100,10 @@ pub async fn list(ports: &Ports, shelf: Shelf, filter: &Filter, as_json: bool) -
             .collect();
         let colon = if by_reason.is_empty() { "" } else { ": " };
         let all: u64 = reasons.values().sum();
-        writeln!(out, "{all} {what}{colon}{}", by_reason.join(", "))?;
+        end = writeln!(out, "{all} {what}{colon}{}", by_reason.join(", "));
     }
-    match out.flush() {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
+    match end.and_then(|()| out.flush()) {
+        Err(e) if !say::is_gone(&e) => Err(e.into()),
         _ => Ok(()),
     }
 }
@@ -144,7 +146,7 @@ where
             anyhow::bail!("another process has been sending letters for a while; try again when it is done");
         }
         if !std::mem::replace(&mut said, true) {
-            eprintln!("another process is sending letters, or was killed at it: waiting for my turn");
+            remark!("another process is sending letters, or was killed at it: waiting for my turn");
         }
         sleep(Duration::from_millis(500)).await;
     }

@@ -19,6 +19,7 @@ use tokio::sync::watch;
 
 use super::findings::findings;
 use crate::commands::patience::{endless, opening};
+use crate::say::{self, remark, say};
 use crate::services::now;
 use crate::settings::Settings;
 use crate::{Failure, Usage};
@@ -127,7 +128,7 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
         let mut begun = begin(&store, &holder, source, &copier.going.1).await?;
         let left = copier.make_indexes(&store).await?;
         if left > 0 {
-            eprintln!(
+            remark!(
                 "{left} indexes of the source are at the target in another form: they stay as they are there"
             );
         }
@@ -171,7 +172,7 @@ async fn begin(
         run.kind == KIND && run.source == source && matches!(run.state, RunState::Running | RunState::Stopped)
     });
     if let Some(mut run) = open {
-        eprintln!("run {} goes on", run.id);
+        remark!("run {} goes on", run.id);
         run.state = RunState::Running;
         return Ok(run);
     }
@@ -297,19 +298,25 @@ impl Copier {
 
     fn report(&self, run: Option<&str>, as_json: bool) {
         if as_json {
-            println!(
+            say!(
                 "{}",
                 json!({"run": run, "dry_run": run.is_none(), "collections": self.progress.collections})
             );
             return;
         }
         match run {
-            Some(run) => println!("run {run} finished"),
-            None => println!("dry run: nothing was written"),
+            Some(run) => say!("run {run} finished"),
+            None => say!("dry run: nothing was written"),
         }
-        println!(
+        say!(
             "{:<28}{:>10}{:>11}{:>9}{:>9}{:>10}{:>10}",
-            "", "documents", "at target", "indexes", "copied", "present", "conflict"
+            "",
+            "documents",
+            "at target",
+            "indexes",
+            "copied",
+            "present",
+            "conflict"
         );
         for Copyable {
             name,
@@ -319,12 +326,15 @@ impl Copier {
         } in &self.plan
         {
             let c = self.progress.collections.get(name).cloned().unwrap_or_default();
-            println!(
+            say!(
                 "{name:<28}{:>10}{target:>11}{indexes:>9}{:>9}{:>10}{:>10}",
-                c.documents, c.copied, c.present, c.conflict
+                c.documents,
+                c.copied,
+                c.present,
+                c.conflict
             );
             for (finding, count) in &c.findings {
-                println!("  {finding}: {count}");
+                say!("  {finding}: {count}");
             }
         }
     }
@@ -356,12 +366,14 @@ impl Bar {
         let left = total.saturating_sub(done) / rate.max(1);
         let tenths = done * 20 / total.max(1);
         let bar: String = (0..20).map(|at| if at < tenths { '#' } else { '.' }).collect();
-        eprint!("\r[{bar}] {done} of {total}, {rate}/s, {left} s left  ");
+        say::err(format_args!(
+            "\r[{bar}] {done} of {total}, {rate}/s, {left} s left  "
+        ));
     }
 
     fn end(&self) {
         if self.shown {
-            eprintln!();
+            say::err(format_args!("\n"));
         }
     }
 }

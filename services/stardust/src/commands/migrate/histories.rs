@@ -20,6 +20,7 @@ use crate::commands::letters;
 use crate::commands::patience::opening;
 use crate::history_source::{self, AnySource};
 use crate::ports::{self, Ports, Use};
+use crate::say::{self, remark, say};
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -109,7 +110,7 @@ pub async fn run(settings: &Settings, args: &HistoriesArgs) -> Result<ExitCode, 
     print(&outcome, args.json);
     let stopped = !outcome.progress.is_done();
     if stopped && *stopping.borrow() && outcome.run.is_some() {
-        eprintln!("stopped; the same command goes on from here");
+        remark!("stopped; the same command goes on from here");
     }
     Ok(if stopped {
         ExitCode::FAILURE
@@ -126,14 +127,14 @@ fn print(outcome: &Outcome, as_json: bool) {
         object["source"] = json!(run.map(|run| &run.source));
         object["state"] = json!(run.map(|run| run.state.label()));
         object["resumed"] = json!(outcome.resumed);
-        println!("{object}");
+        say!("{object}");
         return;
     }
     match run {
-        None => println!("dry run: nothing was written"),
+        None => say!("dry run: nothing was written"),
         Some(run) => {
             let resumed = if outcome.resumed { ", resumed" } else { "" };
-            println!(
+            say!(
                 "run {} {}{resumed} from {}",
                 run.id,
                 run.state.label(),
@@ -141,9 +142,9 @@ fn print(outcome: &Outcome, as_json: bool) {
             );
         }
     }
-    print!("{}", report::text(&outcome.progress));
+    say::out(format_args!("{}", report::text(&outcome.progress)));
     if let Some(run) = run.filter(|run| run.state == RunState::Finished) {
-        println!(
+        say!(
             "compare it with what is stored, once the parser is through: stardust migrate verify {}",
             run.id
         );

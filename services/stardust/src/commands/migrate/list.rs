@@ -10,6 +10,7 @@ use crate::Failure;
 use crate::commands::letters::{instant, shown};
 use crate::commands::patience::opening;
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::settings::Settings;
 
 /// How to show the runs.
@@ -60,13 +61,13 @@ pub async fn run(settings: &Settings, args: &ListArgs) -> Result<ExitCode, Failu
                 "run": run.id, "kind": run.kind, "state": run.state.label(), "source": run.source,
                 "started": run.started.instant(), "updated": run.updated.instant(), "counts": counts(run),
             });
-            println!("{object}");
+            say!("{object}");
         } else {
-            println!("{}", line(run));
+            say!("{}", line(run));
         }
     }
     if runs.is_empty() && !args.json {
-        println!("no runs");
+        say!("no runs");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ use crate::backend::AnyStore;
 use crate::commands::patience::{endless, opening};
 use crate::commands::registry::file;
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -81,7 +82,7 @@ pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, F
         }
     }
     if args.json {
-        println!("{}", object(&report, &counts, args.dry_run));
+        say!("{}", object(&report, &counts, args.dry_run));
     } else {
         print(&report, &counts, args.dry_run);
     }
@@ -209,20 +210,24 @@ fn object(report: &ResourceReport, counts: &BTreeMap<ResourceKind, Counts>, dry_
 
 fn print(report: &ResourceReport, counts: &BTreeMap<ResourceKind, Counts>, dry_run: bool) {
     if dry_run {
-        println!("dry run: nothing was written");
+        say!("dry run: nothing was written");
     }
     let documents: Vec<String> = documents(report)
         .iter()
         .map(|(collection, count)| format!("{count} of {collection}"))
         .collect();
-    println!("documents: {}", documents.join(", "));
-    println!(
+    say!("documents: {}", documents.join(", "));
+    say!(
         "{:<20}{:>8}{:>9}{:>11}{:>10}",
-        "", "new", "changed", "unchanged", "not ours"
+        "",
+        "new",
+        "changed",
+        "unchanged",
+        "not ours"
     );
     for kind in ResourceKind::ALL {
         let c = counts.get(kind).copied().unwrap_or_default();
-        println!(
+        say!(
             "{:<20}{:>8}{:>9}{:>11}{:>10}",
             kind.label(),
             c.new,
@@ -242,10 +247,10 @@ fn print(report: &ResourceReport, counts: &BTreeMap<ResourceKind, Counts>, dry_r
         ("spellings and ids of the registry:", oddities.collect()),
     ] {
         if !lines.is_empty() {
-            println!("{title}");
+            say!("{title}");
         }
         for (label, count) in lines {
-            println!("  {label}: {count}");
+            say!("  {label}: {count}");
         }
     }
 }

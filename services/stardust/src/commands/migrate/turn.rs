@@ -6,6 +6,8 @@ use stardust_fhir_migrator::MigrateError;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::say::remark;
+
 /// Longer than a lease lasts whose holder was killed.
 const WITHIN: Duration = Duration::from_secs(25);
 
@@ -23,9 +25,7 @@ where
         match work().await {
             Err(MigrateError::Busy(_)) if Instant::now() < until && !*stopping.borrow() => {
                 if !std::mem::replace(&mut said, true) {
-                    eprintln!(
-                        "another process works on this source, or was killed at it: waiting for my turn"
-                    );
+                    remark!("another process works on this source, or was killed at it: waiting for my turn");
                 }
                 sleep(Duration::from_millis(500)).await;
             }

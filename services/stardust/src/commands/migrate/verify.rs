@@ -16,6 +16,7 @@ use super::histories::migrator;
 use super::which::run_named;
 use crate::commands::patience::endless;
 use crate::ports::{self, Ports, Use};
+use crate::say::say;
 use crate::settings::Settings;
 use crate::{Failure, Usage, history_source};
 
@@ -96,40 +97,57 @@ fn print(run: &Run, verified: &Verified, as_json: bool) {
         let mut object = json!(verified);
         object["run"] = json!(run.id);
         object["good"] = json!(verified.is_good());
-        println!("{object}");
+        say!("{object}");
         return;
     }
-    println!(
+    say!(
         "{:<26} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
-        "collection", "entries", "readings", "stored", "before", "waiting", "rejected", "different"
+        "collection",
+        "entries",
+        "readings",
+        "stored",
+        "before",
+        "waiting",
+        "rejected",
+        "different"
     );
     for (name, c) in &verified.collections {
-        println!(
+        say!(
             "{name:<26} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
-            c.entries, c.readings, c.stored, c.stored_before, c.waiting, c.rejected, c.different
+            c.entries,
+            c.readings,
+            c.stored,
+            c.stored_before,
+            c.waiting,
+            c.rejected,
+            c.different
         );
     }
     for d in &verified.differences {
         let item = d.item.map_or_else(|| "-".to_owned(), |item| item.to_string());
-        println!(
+        say!(
             "{} document {} receipt {} item {item}: {}",
-            d.collection, d.document, d.receipt_id, d.what
+            d.collection,
+            d.document,
+            d.receipt_id,
+            d.what
         );
     }
     let more = verified.different - verified.differences.len() as u64;
     if more > 0 {
-        println!("and {more} more differences");
+        say!("and {more} more differences");
     }
     if verified.unworked > 0 {
-        println!(
+        say!(
             "{} readings are not worked yet: the parser is behind, or does not run",
             verified.unworked
         );
     }
     if verified.is_good() {
-        println!(
+        say!(
             "run {} is as its source: {} Observations",
-            run.id, verified.observations
+            run.id,
+            verified.observations
         );
     }
 }
