@@ -34,8 +34,8 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-/// A test that needs no server.
-fn trial(name: &str, test: fn()) -> Trial {
+/// A test of libtest's kind.
+fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     Trial::test(name, move || {
         test();
         Ok(())

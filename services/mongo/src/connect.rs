@@ -16,8 +16,6 @@ use crate::insert::Bulk;
 
 /// How long a call waits for a primary; callers back off by themselves.
 const SELECTION: Duration = Duration::from_millis(2_500);
-/// How long a connection may take to come up.
-const CONNECT: Duration = Duration::from_secs(2);
 /// How long a server may take to confirm a write with its majority.
 pub(crate) const CONFIRM: Duration = Duration::from_secs(10);
 /// The bound of any one call: the driver has none of its own for a server that hangs.
@@ -56,7 +54,6 @@ impl MongoStore {
         };
         options.app_name.get_or_insert_with(|| "stardust".to_owned());
         options.server_selection_timeout.get_or_insert(SELECTION);
-        options.connect_timeout.get_or_insert(CONNECT);
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
         options.write_concern = Some(durable());
         let client = Client::with_options(options).map_err(|error| unreadable(uri, &error))?;

@@ -32,10 +32,27 @@ mod synchronous;
 mod two_parsers;
 mod values;
 
+use std::sync::{PoisonError, RwLock};
+
 use libtest_mimic::Trial;
 use stardust_scenarios::stack::Backend;
 
 type Scenario = fn(Backend);
+
+/// Held by everything that runs, alone by what measures how long somebody waits.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// Those that measure: nothing else runs meanwhile.
+const ALONE: &[(&str, fn())] = &[
+    (
+        "rebalances::members_come_and_go_and_nobody_waits_long",
+        rebalances::members_come_and_go_and_nobody_waits_long,
+    ),
+    (
+        "rebalances::a_static_member_restarts_without_a_rebalance",
+        rebalances::a_static_member_restarts_without_a_rebalance,
+    ),
+];
 
 /// Those that every stack must pass.
 const BOTH: &[(&str, Scenario)] = &[
@@ -299,16 +316,8 @@ const SINGLE: &[(&str, fn())] = &[
         two_parsers::share_the_partitions_and_hand_over,
     ),
     (
-        "rebalances::members_come_and_go_and_nobody_waits_long",
-        rebalances::members_come_and_go_and_nobody_waits_long,
-    ),
-    (
         "rebalances::sigterm_ends_every_service_in_time_without_broker_and_database",
         rebalances::sigterm_ends_every_service_in_time_without_broker_and_database,
-    ),
-    (
-        "rebalances::a_static_member_restarts_without_a_rebalance",
-        rebalances::a_static_member_restarts_without_a_rebalance,
     ),
     (
         "stock_tools::read_and_decode_the_output_topics",
@@ -343,14 +352,23 @@ const SINGLE: &[(&str, fn())] = &[
 /// All scenarios.
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
+    for (name, test) in ALONE {
+        trials.push(crate::trial(name, move || {
+            let _alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+            test();
+        }));
+    }
     for (name, test) in SINGLE {
-        trials.push(crate::trial(name, *test));
+        trials.push(crate::trial(name, move || {
+            let _beside = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+            test();
+        }));
     }
     for (stack, backend) in [("kafka", Backend::Kafka), ("embedded", Backend::Embedded)] {
         for (name, scenario) in BOTH {
-            trials.push(Trial::test(format!("{stack}::{name}"), move || {
+            trials.push(crate::trial(&format!("{stack}::{name}"), move || {
+                let _beside = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
                 scenario(backend);
-                Ok(())
             }));
         }
     }
