@@ -12,6 +12,7 @@ pub mod follow;
 pub mod hospital;
 pub mod http;
 pub mod ids;
+pub mod interrupted;
 pub mod load;
 pub mod mongo;
 pub mod process;

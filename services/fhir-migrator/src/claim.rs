@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::store::Store;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -30,9 +31,14 @@ impl<S: Store> Claim<S> {
     ///
     /// # Errors
     /// [`MigrateError::Busy`] where another process has it (or was killed a moment ago).
-    pub(crate) async fn take(store: &S, source: &str, holder: &str) -> Result<Self, MigrateError> {
+    pub(crate) async fn take(
+        store: &S,
+        source: &str,
+        holder: &str,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<Self, MigrateError> {
         let name = name_of(source);
-        if !store.lease(&name, holder, SECONDS).await? {
+        if !patiently(stopping, || store.lease(&name, holder, SECONDS)).await? {
             return Err(MigrateError::Busy(source.to_owned()));
         }
         let (tell, lost) = watch::channel(false);

@@ -19,6 +19,8 @@ use stardust_domain::time::Timestamp;
 use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::history::Source;
 use stardust_pipeline::log::Log;
+use stardust_pipeline::patience::patiently;
+use stardust_pipeline::publish::{Published, publish};
 use stardust_pipeline::runs::{Run, RunState, Runs};
 use stardust_pipeline::store::Store;
 use stardust_pipeline::topics::Topics;
@@ -33,7 +35,6 @@ use crate::claim::Claim;
 use crate::entries::Workshop;
 use crate::feed::{Fed, Feed};
 use crate::progress::Progress;
-use crate::publish::{Published, publish};
 
 /// The kind of these runs.
 pub const HISTORIES: &str = "histories";
@@ -110,7 +111,7 @@ impl<S: Runs> Keeper<'_, S> {
                 Ok(true) => break,
                 Ok(false) => {
                     // Where an answer was lost, it is this very save that was faster.
-                    let stored = self.store.run(&self.run.id).await?;
+                    let stored = patiently(stopping, || self.store.run(&self.run.id)).await?;
                     let ours = stored.is_some_and(|stored| {
                         stored.version == self.run.version + 1
                             && stored.state == state
@@ -150,7 +151,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         seen: &watch::Sender<Progress>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Outcome, MigrateError> {
-        let progress = self.start().await?;
+        let progress = self.start(&stopping).await?;
         let workshop = self.workshop(String::new(), (self.now)(), true);
         let progress = self
             .flow::<S>(workshop, progress, None, None, seen, stopping)
@@ -172,7 +173,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         seen: &watch::Sender<Progress>,
         stopping: watch::Receiver<bool>,
     ) -> Result<Option<Outcome>, MigrateError> {
-        let claim = Claim::take(&self.store, &self.source.describe(), &self.holder).await?;
+        let claim = Claim::take(&self.store, &self.source.describe(), &self.holder, &stopping).await?;
         let done = self.claimed(&claim, again, seen, stopping).await;
         claim.give_up().await;
         done
@@ -186,15 +187,15 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         mut stopping: watch::Receiver<bool>,
     ) -> Result<Option<Outcome>, MigrateError> {
         let describe = self.source.describe();
-        let mut earlier: Vec<Run> = self.store.runs().await?;
+        let mut earlier: Vec<Run> = patiently(&stopping, || self.store.runs()).await?;
         earlier.retain(|run| run.kind == HISTORIES && run.source == describe);
         let open = |run: &&Run| matches!(run.state, RunState::Running | RunState::Stopped);
         let (run, progress, resumed) = match earlier.iter().rev().find(open) {
-            Some(run) => (run.clone(), self.go_on(run).await?, true),
+            Some(run) => (run.clone(), self.go_on(run, &stopping).await?, true),
             None if again == Again::Never && !earlier.is_empty() => return Ok(None),
             None => {
-                let progress = self.start().await?;
-                (self.add(&progress).await?, progress, false)
+                let progress = self.start(&stopping).await?;
+                (self.add(&progress, &stopping).await?, progress, false)
             }
         };
         let workshop = self.workshop(run.id.clone(), run.started, false);
@@ -218,8 +219,8 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
     }
 
     /// The collections that there are.
-    async fn start(&self) -> Result<Progress, MigrateError> {
-        let found = self.source.collections(COLLECTIONS).await?;
+    async fn start(&self, stopping: &watch::Receiver<bool>) -> Result<Progress, MigrateError> {
+        let found = patiently(stopping, || self.source.collections(COLLECTIONS)).await?;
         if found.is_empty() {
             return Err(MigrateError::Run(format!(
                 "{} has none of the history collections: {}",
@@ -231,7 +232,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
     }
 
     /// The progress of an earlier start, for another one.
-    async fn go_on(&self, run: &Run) -> Result<Progress, MigrateError> {
+    async fn go_on(&self, run: &Run, stopping: &watch::Receiver<bool>) -> Result<Progress, MigrateError> {
         let mut progress = Progress::of(run)?;
         for collection in &mut progress.collections {
             collection.trouble = None;
@@ -243,7 +244,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
             .map(|c| c.name.as_str())
             .collect();
         // What was there must still be, and be readable.
-        let found = self.source.collections(&open).await?;
+        let found = patiently(stopping, || self.source.collections(&open)).await?;
         for collection in progress.collections.iter_mut().filter(|c| !c.done) {
             match found.iter().find(|f| f.name == collection.name) {
                 Some(found) => collection.size = found.size,
@@ -260,7 +261,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         Ok(progress)
     }
 
-    async fn add(&self, progress: &Progress) -> Result<Run, MigrateError> {
+    async fn add(&self, progress: &Progress, stopping: &watch::Receiver<bool>) -> Result<Run, MigrateError> {
         let started = (self.now)();
         let run = Run {
             id: run_id(HISTORIES, started),
@@ -272,7 +273,13 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
             version: 1,
             progress: progress.text(),
         };
-        if self.store.add_run(&run).await? {
+        if patiently(stopping, || self.store.add_run(&run)).await? {
+            return Ok(run);
+        }
+        // Where an answer was lost, it was added by this very call.
+        let stored = patiently(stopping, || self.store.run(&run.id)).await?;
+        let ours = stored.is_some_and(|s| s.version == 1 && s.source == run.source);
+        if ours {
             Ok(run)
         } else {
             Err(MigrateError::TakenOver)

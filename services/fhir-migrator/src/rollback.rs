@@ -18,6 +18,8 @@ use stardust_domain::outcome::AuditOutcome;
 use stardust_domain::reading::AuditFacts;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{Log, NewRecord};
+use stardust_pipeline::patience::patiently;
+use stardust_pipeline::publish::{Published, publish};
 use stardust_pipeline::runs::{Run, RunState, Runs};
 use stardust_pipeline::store::{Letter, LetterState, Shelf, Store};
 use stardust_pipeline::topics::Topics;
@@ -27,8 +29,6 @@ use uuid::Uuid;
 
 use crate::MigrateError;
 use crate::claim::Claim;
-use crate::patience::patiently;
-use crate::publish::{Published, publish};
 
 const PAGE: usize = 500;
 const EVERY_STATE: &[LetterState] = &[LetterState::Open, LetterState::Releasing, LetterState::Closed];
@@ -81,7 +81,7 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
     /// # Errors
     /// Where there is no such run, a process works on it, or log or store cannot be used.
     pub async fn run(&self, run: &Run, stopping: watch::Receiver<bool>) -> Result<RolledBack, MigrateError> {
-        let claim = Claim::take(&self.store, &run.source, &self.holder).await?;
+        let claim = Claim::take(&self.store, &run.source, &self.holder, &stopping).await?;
         let done = self.claimed(&run.id, stopping).await;
         claim.give_up().await;
         done

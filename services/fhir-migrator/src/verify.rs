@@ -3,6 +3,7 @@
 //! The rules are asked again, with the receipt time that a stored document has: what they make of the entry must be what
 //! the store holds, text for text.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
@@ -11,10 +12,12 @@ use stardust_domain::history::HistoryDocument;
 use stardust_domain::outcome::Source as Origin;
 use stardust_domain::reading::{Envelope, Reading, Verdict};
 use stardust_domain::time::Timestamp;
-use stardust_pipeline::history::{Documents, Source};
+use stardust_pipeline::history::{Documents, Source, SourceError};
 use stardust_pipeline::log::Log;
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::{Run, Runs};
 use stardust_pipeline::store::{Letter, LetterState, ObservationDocument, Shelf, Store};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::MigrateError;
@@ -109,6 +112,15 @@ impl Verified {
     }
 }
 
+/// What is compared.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    run: &'a Run,
+    /// The parser has not worked everything yet.
+    behind: bool,
+    stopping: &'a watch::Receiver<bool>,
+}
+
 /// A reading as the rules have it.
 struct Expected {
     collection: String,
@@ -125,11 +137,21 @@ impl Expected {
 }
 
 impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
-    /// Compares a run with its source. `behind`: the parser has not worked everything yet.
+    /// Compares a run with its source. `behind`: the parser has not worked everything yet. What is away is waited for.
     ///
     /// # Errors
     /// Where source or store cannot be read.
-    pub async fn verify(&self, run: &Run, behind: bool) -> Result<Verified, MigrateError> {
+    pub async fn verify(
+        &self,
+        run: &Run,
+        behind: bool,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<Verified, MigrateError> {
+        let asked = Question {
+            run,
+            behind,
+            stopping,
+        };
         let progress = Progress::of(run)?;
         let mut verified = Verified::default();
         let mut seen: HashSet<Uuid> = HashSet::new();
@@ -138,23 +160,26 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
             .iter()
             .filter(|c| c.present && c.place.is_some())
         {
-            self.verify_collection(run, collection, behind, &mut seen, &mut verified)
+            self.verify_collection(asked, collection, &mut seen, &mut verified)
                 .await?;
         }
-        self.find_strangers(run, &seen, &mut verified).await?;
+        self.find_strangers(asked, &seen, &mut verified).await?;
         Ok(verified)
     }
 
     /// Observations of the run that no entry of the source leads to (any more).
     async fn find_strangers(
         &self,
-        run: &Run,
+        asked: Question<'_>,
         seen: &HashSet<Uuid>,
         verified: &mut Verified,
     ) -> Result<(), MigrateError> {
         let mut after = None;
         loop {
-            let page = self.store.written_by_run(&run.id, after, TOGETHER).await?;
+            let page = patiently(asked.stopping, || {
+                self.store.written_by_run(&asked.run.id, after, TOGETHER)
+            })
+            .await?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
@@ -177,27 +202,37 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
 
     async fn verify_collection(
         &self,
-        run: &Run,
+        asked: Question<'_>,
         collection: &CollectionProgress,
-        behind: bool,
         seen: &mut HashSet<Uuid>,
         verified: &mut Verified,
     ) -> Result<(), MigrateError> {
         verified.collections.entry(collection.name.clone()).or_default();
-        let mut documents = self.source.open(&collection.name, None).await?;
+        let opened = Cell::new(None);
+        let mut place: Option<String> = None;
         let mut open: Vec<Expected> = Vec::new();
         loop {
-            let batch = documents.next(self.batch, BYTES).await?;
-            if batch.is_empty() {
+            let batch = patiently(asked.stopping, || async {
+                let mut documents = match opened.take() {
+                    Some(documents) => documents,
+                    None => self.source.open(&collection.name, place.as_deref()).await?,
+                };
+                let batch = documents.next(self.batch, BYTES).await?;
+                opened.set(Some(documents));
+                Ok::<_, SourceError>(batch)
+            })
+            .await?;
+            let Some(last) = batch.last() else {
                 break;
-            }
+            };
+            place = Some(last.place.clone());
             let mut reached = false;
             for source in &batch {
                 if let Some(text) = &source.text {
-                    self.expect(run, &collection.name, text, &mut open, verified);
+                    self.expect(asked.run, &collection.name, text, &mut open, verified);
                 }
                 if open.len() >= TOGETHER {
-                    self.compare(run, std::mem::take(&mut open), behind, seen, verified)
+                    self.compare(asked, std::mem::take(&mut open), seen, verified)
                         .await?;
                 }
                 // What came into the source since is not of this run.
@@ -210,7 +245,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                 break;
             }
         }
-        self.compare(run, open, behind, seen, verified).await
+        self.compare(asked, open, seen, verified).await
     }
 
     /// What a document should have become.
@@ -254,9 +289,8 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
 
     async fn compare(
         &self,
-        run: &Run,
+        asked: Question<'_>,
         expected: Vec<Expected>,
-        behind: bool,
         seen: &mut HashSet<Uuid>,
         verified: &mut Verified,
     ) -> Result<(), MigrateError> {
@@ -269,15 +303,15 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         }
         ids.sort_unstable();
         ids.dedup();
-        let found = self.store.observations_by_id(&ids).await?;
+        let found = patiently(asked.stopping, || self.store.observations_by_id(&ids)).await?;
         let stored: HashMap<Uuid, ObservationDocument> = found
             .into_iter()
             .flatten()
             .map(|document| (document.id, document))
             .collect();
         let letters: Vec<String> = expected.iter().map(Expected::letter).collect();
-        let dead = self.store.letters(Shelf::Dead, &letters).await?;
-        let parked = self.store.letters(Shelf::Parked, &letters).await?;
+        let dead = patiently(asked.stopping, || self.store.letters(Shelf::Dead, &letters)).await?;
+        let parked = patiently(asked.stopping, || self.store.letters(Shelf::Parked, &letters)).await?;
         for ((e, dead), parked) in expected.iter().zip(dead).zip(parked) {
             let main = e.reading.main_id.and_then(|id| stored.get(&id));
             let waits =
@@ -285,7 +319,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
             let compared = verified.collections.entry(e.collection.clone()).or_default();
             match main {
                 Some(main) => {
-                    if main.migration_run.as_deref() == Some(run.id.as_str()) {
+                    if main.migration_run.as_deref() == Some(asked.run.id.as_str()) {
                         compared.stored += 1;
                     } else {
                         compared.stored_before += 1;
@@ -316,7 +350,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                         verified.differs(e, "a dead letter, and the rules of now take it".to_owned());
                     }
                 }
-                None if behind => {
+                None if asked.behind => {
                     compared.unworked += 1;
                     verified.unworked += 1;
                 }

@@ -15,8 +15,10 @@ use stardust_domain::outcome::Source;
 use stardust_domain::reading::{Envelope, Judged};
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{Log, LogError, NewRecord};
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::store::{Letter, LetterState, Position, Shelf, Store, StoreError};
 use stardust_wire::{RawRecord, Subject, WireError};
+use tokio::sync::watch;
 
 use crate::Rules;
 
@@ -41,6 +43,9 @@ pub enum ReleaseError {
     /// The lease ran out and another process has it.
     #[error("another process took over, since this one was too slow; what is left waits for the next run")]
     TakenOver,
+    /// Told to stop.
+    #[error("stopped; what was done stays, and the same command does the rest")]
+    Stopped,
 }
 
 /// A lease in the store, so that two processes do not send the same letters at the same time.
@@ -48,11 +53,33 @@ pub(crate) struct Lease<'a, S> {
     store: &'a S,
     name: &'static str,
     holder: &'a str,
+    patience: Option<&'a watch::Receiver<bool>>,
 }
 
 impl<'a, S: Store> Lease<'a, S> {
     pub(crate) const fn new(store: &'a S, name: &'static str, holder: &'a str) -> Self {
-        Self { store, name, holder }
+        Self {
+            store,
+            name,
+            holder,
+            patience: None,
+        }
+    }
+
+    /// The same, waiting for a store that is away until somebody says stop.
+    pub(crate) const fn patient(self, stopping: &'a watch::Receiver<bool>) -> Self {
+        Self {
+            patience: Some(stopping),
+            ..self
+        }
+    }
+
+    async fn ask(&self, seconds: u32) -> Result<bool, StoreError> {
+        let call = || self.store.lease(self.name, self.holder, seconds);
+        match self.patience {
+            Some(stopping) => patiently(stopping, call).await,
+            None => call().await,
+        }
     }
 
     /// Works under the lease; none where another process has it.
@@ -60,13 +87,13 @@ impl<'a, S: Store> Lease<'a, S> {
         &self,
         work: impl Future<Output = Result<T, ReleaseError>>,
     ) -> Result<Option<T>, ReleaseError> {
-        if !self.store.lease(self.name, self.holder, LEASE_SECONDS).await? {
+        if !self.ask(LEASE_SECONDS).await? {
             return Ok(None);
         }
         let done = work.await;
         // Free at once for the next, be it a command or another process: who only waits for its end would never
         // find it free while a parser renews it.
-        let freed = self.store.lease(self.name, self.holder, 0).await;
+        let freed = self.ask(0).await;
         let done = done?;
         freed?;
         Ok(Some(done))
@@ -74,7 +101,7 @@ impl<'a, S: Store> Lease<'a, S> {
 
     /// Goes on for as long again.
     pub(crate) async fn renew(&self) -> Result<(), ReleaseError> {
-        if self.store.lease(self.name, self.holder, LEASE_SECONDS).await? {
+        if self.ask(LEASE_SECONDS).await? {
             Ok(())
         } else {
             Err(ReleaseError::TakenOver)

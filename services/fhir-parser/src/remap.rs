@@ -15,8 +15,12 @@ use stardust_domain::remap::{self, Amended, Difference, NotRemappable, Raws};
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::amend::{Amend, Amendment};
 use stardust_pipeline::log::{Budget, Log, LogError, Topic};
+use stardust_pipeline::patience::patiently;
+use stardust_pipeline::publish::{Published, publish};
+use stardust_pipeline::runs::Runs;
 use stardust_pipeline::store::{LetterState, ObservationDocument, Position, Shelf, StoreError};
 use stardust_wire::{RawRecord, Subject};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::Rules;
@@ -72,6 +76,8 @@ pub struct Remapper<L, S> {
     pub holder: String,
     /// The time of day: when an Observation was amended.
     pub now: fn() -> Timestamp,
+    /// Turns true when it shall stop. Until then log and store are waited for, however long they are away.
+    pub stopping: watch::Receiver<bool>,
 }
 
 /// An Observation that changes, to be looked at.
@@ -131,7 +137,7 @@ struct Changed {
     letters: Vec<String>,
 }
 
-impl<L: Log, S: Amend> Remapper<L, S> {
+impl<L: Log, S: Amend + Runs> Remapper<L, S> {
     /// Maps again what passes the selection, and keeps up to `samples` examples of what changes.
     ///
     /// # Errors
@@ -145,7 +151,7 @@ impl<L: Log, S: Amend> Remapper<L, S> {
         if dry_run {
             return self.pass(selection, samples, None).await;
         }
-        let lease = Lease::new(&self.store, LEASE, &self.holder);
+        let lease = Lease::new(&self.store, LEASE, &self.holder).patient(&self.stopping);
         let done = lease.hold(self.pass(selection, samples, Some(&lease))).await?;
         Ok(done.unwrap_or(Remapped {
             busy: true,
@@ -162,7 +168,7 @@ impl<L: Log, S: Amend> Remapper<L, S> {
     ) -> Result<Remapped, ReleaseError> {
         let mut done = Remapped {
             not_remappable: if selection.is_everything() {
-                self.store.foreign_observations().await?
+                patiently(&self.stopping, || self.store.foreign_observations()).await?
             } else {
                 0
             },
@@ -170,7 +176,11 @@ impl<L: Log, S: Amend> Remapper<L, S> {
         };
         let mut after: Option<Position> = None;
         loop {
-            let mut page = self.store.observations_after(after.as_ref(), PAGE).await?;
+            self.go_on()?;
+            let mut page = patiently(&self.stopping, || {
+                self.store.observations_after(after.as_ref(), PAGE)
+            })
+            .await?;
             if page.len() >= PAGE {
                 // Of the last record there may be more.
                 let last = page.last().map(|d| place(&d.writer.position));
@@ -194,6 +204,7 @@ impl<L: Log, S: Amend> Remapper<L, S> {
             }
             if let Some(lease) = lease {
                 for chunk in changed.chunks(CHUNK) {
+                    self.go_on()?;
                     lease.renew().await?;
                     done.overtaken += self.write(chunk).await?;
                 }
@@ -202,6 +213,13 @@ impl<L: Log, S: Amend> Remapper<L, S> {
         }
         done.unchanged = done.observations - done.amended - done.withdrawn - done.unmappable;
         Ok(done)
+    }
+
+    fn go_on(&self) -> Result<(), ReleaseError> {
+        if *self.stopping.borrow() {
+            return Err(ReleaseError::Stopped);
+        }
+        Ok(())
     }
 
     async fn compare(
@@ -281,10 +299,14 @@ impl<L: Log, S: Amend> Remapper<L, S> {
             bytes: 1,
             wait: std::time::Duration::from_millis(500),
         };
-        let found = self
-            .log
-            .read(&Topic::new(&at.topic), at.partition, at.offset, one)
-            .await;
+        let topic = Topic::new(&at.topic);
+        let found = patiently(&self.stopping, || async {
+            match self.log.read(&topic, at.partition, at.offset, one).await {
+                Err(gone @ LogError::UnknownTopic(_)) => Ok(Err(gone)),
+                found => found.map(Ok),
+            }
+        })
+        .await?;
         let found = match found {
             // The log of a door's disk, or one that is gone.
             Err(LogError::UnknownTopic(_)) => return Ok(None),
@@ -301,7 +323,8 @@ impl<L: Log, S: Amend> Remapper<L, S> {
         if ids.is_empty() {
             return Ok(());
         }
-        let mut writers = self.store.observation_writers(&ids).await?.into_iter();
+        let writers = patiently(&self.stopping, || self.store.observation_writers(&ids)).await?;
+        let mut writers = writers.into_iter();
         let mut seen = std::collections::HashSet::new();
         for reading in changed.iter_mut() {
             reading
@@ -322,7 +345,9 @@ impl<L: Log, S: Amend> Remapper<L, S> {
             return Ok(Vec::new());
         }
         let writer = &first.writer;
-        let found = self.store.of_receipt(&writer.receipt_id).await?.letters;
+        let found = patiently(&self.stopping, || self.store.of_receipt(&writer.receipt_id))
+            .await?
+            .letters;
         let ours = found.into_iter().filter(|letter| {
             let of_it = letter.writer.position.item == writer.position.item;
             of_it && letter.partial && letter.shelf == Shelf::Dead && letter.state != LetterState::Closed
@@ -373,18 +398,35 @@ impl<L: Log, S: Amend> Remapper<L, S> {
             }
             beside.extend(new);
         }
-        for acked in self.log.publish(outputs.records()).await {
-            acked?;
+        match publish(&self.log, outputs.records(), &mut self.stopping.clone()).await? {
+            Published::Done(0) => {}
+            Published::Done(lost) => {
+                let what = format!("{lost} records of amended Observations");
+                return Err(LogError::Refused(what).into());
+            }
+            Published::Stopped => return Err(ReleaseError::Stopped),
         }
         let letters: Vec<String> = changed.iter().flat_map(|c| c.letters.clone()).collect();
         if !letters.is_empty() {
-            self.store.close_letters(Shelf::Dead, &letters).await?;
+            patiently(&self.stopping, || self.store.close_letters(Shelf::Dead, &letters)).await?;
         }
         if !beside.is_empty() {
-            self.store.insert_observations(&beside).await?;
+            patiently(&self.stopping, || self.store.insert_observations(&beside)).await?;
         }
-        let changed = self.store.amend(&amendments).await?;
-        Ok(amendments.len() as u64 - changed.min(amendments.len() as u64))
+        let expected = amendments.len() as u64;
+        if patiently(&self.stopping, || self.store.amend(&amendments)).await? >= expected {
+            return Ok(0);
+        }
+        // Where an answer was lost, what the call changed counts as changed all the same.
+        let ids: Vec<Uuid> = amendments.iter().map(|a| a.id).collect();
+        let stored = patiently(&self.stopping, || self.store.observations_by_id(&ids)).await?;
+        let missed = amendments.iter().zip(stored).filter(|(amendment, stored)| {
+            let there = stored.as_ref();
+            !there.is_some_and(|s| {
+                s.mapping_version == amendment.to_mapping && s.resource == amendment.resource
+            })
+        });
+        Ok(missed.count() as u64)
     }
 }
 

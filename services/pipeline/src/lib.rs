@@ -13,6 +13,8 @@ pub mod foreign;
 pub mod history;
 pub mod log;
 pub mod partition;
+pub mod patience;
+pub mod publish;
 pub mod pulse;
 pub mod registry_feed;
 pub mod relay;

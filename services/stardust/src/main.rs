@@ -1,4 +1,5 @@
 //! The command line.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod amending;
 mod backend;
@@ -12,6 +13,7 @@ mod ports;
 mod resource_ports;
 mod retention;
 mod run_ports;
+mod say;
 mod schema_registry;
 mod services;
 mod telemetry;
@@ -23,6 +25,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use stardust::{map, settings};
 
+use crate::say::{remark, say};
 use crate::services::Which;
 use crate::settings::{SettingError, Settings};
 
@@ -170,7 +173,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            remark!("error: {failure}");
             match failure {
                 Failure::Usage(_) => ExitCode::from(2),
                 Failure::Failed(_) => ExitCode::FAILURE,
@@ -199,7 +202,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Config => {
             for (name, value) in settings.listing() {
-                println!("{name}={value}");
+                say!("{name}={value}");
             }
             return Ok(ExitCode::SUCCESS);
         }

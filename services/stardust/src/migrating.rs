@@ -56,7 +56,7 @@ impl Migrate {
         let source = history_source::open(&self.settings, None)
             .await
             .map_err(|failure| failure.to_string())?;
-        let migrator = migrator(&self.settings, &self.ports, source)
+        let migrator = migrator(&self.settings, &self.ports, source, &self.stopping)
             .await
             .map_err(|e| format!("{e:#}"))?;
         let (seen, watched) = watch::channel(Progress::default());

@@ -144,6 +144,10 @@ const BOTH: &[(&str, Scenario)] = &[
         operations::what_operators_look_at,
     ),
     (
+        "operations::a_reader_that_goes_is_no_fault",
+        operations::a_reader_that_goes_is_no_fault,
+    ),
+    (
         "operations::without_legacy_routing_the_books_still_balance",
         operations::without_legacy_routing_the_books_still_balance,
     ),
@@ -298,6 +302,10 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "outages::the_database_goes_and_comes_back",
         outages::the_database_goes_and_comes_back,
+    ),
+    (
+        "outages::a_database_that_comes_and_goes_ends_no_command",
+        outages::a_database_that_comes_and_goes_ends_no_command,
     ),
     (
         "outages::nothing_is_there_at_the_start",

@@ -1,6 +1,7 @@
 //! What operators look at: health, queue, receipts, metrics, schemas, topics, logs.
 
 use serde_json::{Value, json};
+use stardust_scenarios::binary::{self, Done, repository};
 use stardust_scenarios::books::settled;
 use stardust_scenarios::http;
 use stardust_scenarios::registry::{Device, Registry, gateway};
@@ -169,6 +170,60 @@ fn commands(stack: &Stack) {
     let config = stack.run(&["config"]).good().stdout;
     assert!(config.contains("REGISTRY_REFRESH_SECONDS=1"), "{config}");
     assert!(stack.run(&["reconcile"]).good().stdout.contains("balance"));
+}
+
+/// Whoever reads the output may have seen enough: no command panics for it, and each ends as it would have.
+pub fn a_reader_that_goes_is_no_fault(backend: Backend) {
+    let stack = Stack::started(backend, &Registry::ward(2));
+    let receipt = stack.accepted(ward::pressure(1, ward::now(), 131, 84, 71));
+    stack.accepted(ward::pressure(2, ward::now(), 999, 84, 71));
+    settled(&stack);
+    let mapping = repository()
+        .join("services/domain/catalogue.json")
+        .display()
+        .to_string();
+    for arguments in [
+        &["config"][..],
+        &["export", "observations"],
+        &["registry", "list"],
+        &["reconcile"],
+        &["trace", &receipt],
+        &["dead-letters", "list"],
+        &["parked", "list"],
+        &["topics", "describe"],
+        &["audit", "verify"],
+        &["migrate", "list"],
+        &["remap", "--mapping", &mapping, "--dry-run"],
+        &["map"],
+    ] {
+        let message = stack.folder().join("message.ndjson");
+        std::fs::write(&message, ward::pressure(1, ward::now(), 131, 84, 71)).expect("the disk has room");
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let done: Done = binary::command(stack.settings())
+            .args(arguments)
+            .stdin(std::fs::File::open(&message).expect("it is there"))
+            .stdout(writer)
+            .output()
+            .expect("the binary starts")
+            .into();
+        assert_eq!(done.code, Some(0), "{arguments:?}: {}", done.stderr);
+        assert!(
+            !done.stderr.contains("panicked") && !done.stderr.contains("error"),
+            "{arguments:?}: {}",
+            done.stderr
+        );
+    }
+    // Nobody reads the errors either.
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let status = binary::command(stack.settings())
+        .args(["trace", "nobody-knows-it"])
+        .stdout(writer.try_clone().expect("a pipe"))
+        .stderr(writer)
+        .status()
+        .expect("the binary starts");
+    assert_eq!(status.code(), Some(1));
 }
 
 pub fn without_legacy_routing_the_books_still_balance(backend: Backend) {

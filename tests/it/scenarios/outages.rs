@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
 
+use mongodb::bson::{Document, doc};
 use serde_json::Value;
-use stardust_scenarios::books::settled;
+use stardust_scenarios::binary::{self, repository};
+use stardust_scenarios::books::{queue_empty, settled};
+use stardust_scenarios::hospital::{Hospital, Plan, dump};
 use stardust_scenarios::http;
+use stardust_scenarios::interrupted::Interrupted;
 use stardust_scenarios::load::{Load, kept};
 use stardust_scenarios::registry::Registry;
 use stardust_scenarios::servers::{self, Server};
@@ -108,6 +112,73 @@ pub fn the_database_goes_and_comes_back() {
     let stored = settled(&stack);
     kept(&stack, &acknowledged, &stored);
     assert_eq!(stored.count("dead"), 0, "an outage makes no dead letters");
+    all_alive(&mut stack);
+}
+
+/// Long commands over a way to the database that breaks all the time: each comes to its end, as if nothing had been.
+pub fn a_database_that_comes_and_goes_ends_no_command() {
+    let mut stack = Stack::new(Backend::Kafka);
+    let main = stack.setting("MONGODB_MAIN_DB").to_owned();
+    let hospital = Hospital::new(Plan::new(29, 500).with_every_oddity());
+    let books = dump::load(&hospital, &stack.database(), &main, &mut |_, _| {}).json();
+    let older: Vec<Document> = (0..400)
+        .map(|n| doc! {"_id": format!("old-{n:04}"), "n": n})
+        .collect();
+    stack.database().insert(&main, "fhir_observations", &older);
+    stack.start();
+    let uri = stack.setting("MONGODB_URI").to_owned();
+    let (scheme, rest) = uri.split_once("://").expect("a URI");
+    let (server, options) = rest.split_once('/').unwrap_or((rest, ""));
+    let way = Interrupted::to(
+        server.parse().expect("an address"),
+        Duration::from_millis(600),
+        Duration::from_millis(200),
+    );
+    let mut settings = stack.settings().clone();
+    settings.insert(
+        "MONGODB_URI".to_owned(),
+        format!("{scheme}://{}/{options}", way.address()),
+    );
+    settings.insert("MIGRATION_BATCH_SIZE".to_owned(), "1".to_owned());
+    let run = |arguments: &[&str]| -> Value {
+        let before = way.cuts();
+        let done = binary::run(&settings, arguments).good();
+        println!("    {}: {} cuts", arguments.join(" "), way.cuts() - before);
+        serde_json::from_str(&done.stdout).expect("one JSON object")
+    };
+    let copied = run(&["migrate", "fhir-database", "--json"]);
+    let of = &copied["collections"]["fhir_observations"];
+    assert_eq!(
+        (&of["documents"], &of["conflict"]),
+        (&400.into(), &0.into()),
+        "{of}"
+    );
+    let resources = run(&["migrate", "registry", "--json"]);
+    let again = stack.run(&["migrate", "registry", "--json"]).good();
+    let again: Value = serde_json::from_str(&again.stdout).expect("one JSON object");
+    let patients = |of: &Value, what: &str| of["resources"]["Patient"][what].as_u64();
+    assert_eq!(
+        patients(&again, "unchanged"),
+        patients(&resources, "new"),
+        "{again}"
+    );
+    let report = run(&["migrate", "histories", "--json"]);
+    assert_eq!(
+        report["totals"]["emitted"], books["totals"]["readings"],
+        "{report}"
+    );
+    queue_empty(&stack);
+    let id = report["run"].as_str().expect("a run").to_owned();
+    let verified = run(&["migrate", "verify", &id, "--json"]);
+    assert_eq!(verified["observations"], books["totals"]["readings"]);
+    let mapping = repository()
+        .join("services/domain/catalogue.json")
+        .display()
+        .to_string();
+    run(&["remap", "--json", "--mapping", &mapping]);
+    let rolled = run(&["migrate", "rollback", &id, "--json"]);
+    assert_eq!(rolled["observations"], books["totals"]["readings"]);
+    assert!(way.cuts() > 5, "only {} cuts", way.cuts());
     all_alive(&mut stack);
 }
 

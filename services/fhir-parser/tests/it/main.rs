@@ -30,6 +30,8 @@ struct Bench {
     file: Embedded,
     rules: Rules,
     registry: watch::Sender<Arc<Registry>>,
+    /// Says stop to what a command does.
+    going: watch::Sender<bool>,
 }
 
 fn registry(owner: Option<&str>) -> Arc<Registry> {
@@ -63,6 +65,7 @@ async fn bench(owner: Option<&str>) -> Bench {
         file,
         rules,
         registry,
+        going: watch::Sender::new(false),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Stored readings under another mapping.
 
-use stardust_fhir_parser::{Remapped, Remapper, Selection};
+use stardust_fhir_parser::{ReleaseError, Remapped, Remapper, Selection};
 use stardust_pipeline::store::ObservationDocument;
 
 use super::letters::changed;
@@ -24,6 +24,7 @@ impl Bench {
             },
             holder: "test".to_owned(),
             now: || Timestamp::from_seconds(RECEIVED + 5_000),
+            stopping: self.going.subscribe(),
         }
     }
 
@@ -119,8 +120,17 @@ async fn where_the_log_is_away_the_store_stays_as_it_is() {
         .await;
     let before = bench.stored().await;
     let remapper = bench.remapper(other_words());
-    let failed = remapper.run(&Selection::default(), 0, false).await;
-    assert!(failed.is_err());
+    let everything = Selection::default();
+    let stop = async {
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        bench.going.send_replace(true);
+    };
+    let (failed, ()) = tokio::join!(remapper.run(&everything, 0, false), stop);
+    assert!(
+        matches!(failed, Err(ReleaseError::Stopped)),
+        "it waits until somebody says stop: {failed:?}"
+    );
+    bench.going.send_replace(false);
     assert_eq!(bench.stored().await, before);
     bench
         .file

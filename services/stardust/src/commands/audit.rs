@@ -8,6 +8,7 @@ use stardust_domain::time::Timestamp;
 use stardust_pipeline::store::ChainHead;
 
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::settings::Settings;
 use crate::{Failure, Usage, keys};
 
@@ -77,12 +78,12 @@ async fn check(
 /// Prints what was found, a line a chain; the exit code says whether all of it is whole.
 fn show(reports: &[ChainReport]) -> ExitCode {
     for report in reports {
-        println!("{}", line(report));
+        say!("{}", line(report));
     }
     let events: u64 = reports.iter().map(|r| r.events).sum();
     let covered: u64 = reports.iter().map(ChainReport::covered).sum();
     let whole = reports.iter().all(|r| r.broken.is_none());
-    println!(
+    say!(
         "{} chains, {events} events: {}; {covered} covered by a signature",
         reports.len(),
         if whole { "whole" } else { "BROKEN" }
@@ -176,15 +177,15 @@ async fn cut(
     for report in &reports {
         let plan = cutter.plan(report, before).await.map_err(anyhow::Error::from)?;
         if dry_run {
-            println!("{}", planned(&plan, "would go"));
+            say!("{}", planned(&plan, "would go"));
             total += plan.events;
         } else {
             total += cutter.cut(&plan).await.map_err(anyhow::Error::from)?;
-            println!("{}", planned(&plan, "are removed"));
+            say!("{}", planned(&plan, "are removed"));
         }
     }
     let verb = if dry_run { "would go" } else { "are removed" };
-    println!("{} chains: {total} events {verb}", reports.len());
+    say!("{} chains: {total} events {verb}", reports.len());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,6 @@
 //! `stardust export`.
 
-use std::io::{BufWriter, ErrorKind, StdoutLock, Write, stdout};
+use std::io::{BufWriter, StdoutLock, Write, stdout};
 use std::process::ExitCode;
 
 use stardust_domain::registry::ResourceKind;
@@ -9,6 +9,7 @@ use stardust_pipeline::store::{Export, Store};
 
 use crate::Failure;
 use crate::ports::{self, Use};
+use crate::say;
 use crate::settings::Settings;
 
 /// Arguments of `stardust export`.
@@ -102,14 +103,14 @@ impl Lines<'_> {
     fn write(&mut self, line: &str) -> anyhow::Result<bool> {
         match writeln!(self.0, "{line}") {
             Ok(()) => Ok(true),
-            Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+            Err(e) if say::is_gone(&e) => Ok(false),
             Err(e) => Err(e.into()),
         }
     }
 
     fn end(mut self) -> Result<ExitCode, Failure> {
         match self.0.flush() {
-            Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(anyhow::Error::from(e).into()),
+            Err(e) if !say::is_gone(&e) => Err(anyhow::Error::from(e).into()),
             _ => Ok(ExitCode::SUCCESS),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::io::{BufWriter, ErrorKind, Write, stdout};
+use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -10,11 +10,14 @@ use stardust_domain::ids::Mac;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Filter, Pages, ReleaseError, Rules, WAITING};
 use stardust_pipeline::associations::{self, Keeping};
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::store::{Letter, Shelf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::patience::opening;
 use crate::ports::Ports;
+use crate::say::{self, remark};
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -80,11 +83,12 @@ pub async fn list(ports: &Ports, shelf: Shelf, filter: &Filter, as_json: bool) -
             match written {
                 Ok(()) => *reasons.entry(letter.reason).or_default() += 1,
                 // The reader has seen enough.
-                Err(e) if e.kind() == ErrorKind::BrokenPipe => return Ok(()),
+                Err(e) if say::is_gone(&e) => return Ok(()),
                 Err(e) => return Err(e.into()),
             }
         }
     }
+    let mut end = Ok(());
     if !as_json {
         let what = match shelf {
             Shelf::Dead => "dead letters",
@@ -96,10 +100,10 @@ pub async fn list(ports: &Ports, shelf: Shelf, filter: &Filter, as_json: bool) -
             .collect();
         let colon = if by_reason.is_empty() { "" } else { ": " };
         let all: u64 = reasons.values().sum();
-        writeln!(out, "{all} {what}{colon}{}", by_reason.join(", "))?;
+        end = writeln!(out, "{all} {what}{colon}{}", by_reason.join(", "));
     }
-    match out.flush() {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e.into()),
+    match end.and_then(|()| out.flush()) {
+        Err(e) if !say::is_gone(&e) => Err(e.into()),
         _ => Ok(()),
     }
 }
@@ -110,7 +114,7 @@ pub async fn rules(ports: &Ports, settings: &Settings) -> anyhow::Result<Rules> 
         holder: holder(settings),
         now,
     };
-    let registry = associations::refresh(&ports.store, &keeping).await?;
+    let registry = patiently(&opening(), || associations::refresh(&ports.store, &keeping)).await?;
     Ok(Rules {
         wire: ports.wire.clone(),
         mapping: ports.mapping.clone(),
@@ -142,7 +146,7 @@ where
             anyhow::bail!("another process has been sending letters for a while; try again when it is done");
         }
         if !std::mem::replace(&mut said, true) {
-            eprintln!("another process is sending letters, or was killed at it: waiting for my turn");
+            remark!("another process is sending letters, or was killed at it: waiting for my turn");
         }
         sleep(Duration::from_millis(500)).await;
     }

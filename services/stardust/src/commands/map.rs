@@ -11,7 +11,7 @@ use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
 
 use crate::settings::Settings;
-use crate::{Failure, ports};
+use crate::{Failure, ports, say};
 
 /// Arguments of `stardust map`.
 #[derive(Debug, clap::Args)]
@@ -39,13 +39,17 @@ pub fn run(settings: &Settings, args: &MapArgs) -> Result<ExitCode, Failure> {
     };
     let received_at = args.received_at.unwrap_or_else(crate::services::now);
     let (input, output) = (stdin().lock(), BufWriter::new(stdout().lock()));
-    match &args.history {
+    let done = match &args.history {
         Some(collection) => {
             let place = (args.database.as_str(), collection.as_str());
             crate::map::map_histories(&mapping, &registry, received_at, place, input, output)
         }
         None => crate::map::map(&mapping, &registry, received_at, input, output),
+    };
+    match done {
+        // The reader has seen enough.
+        Err(e) if e.downcast_ref().is_some_and(say::is_gone) => {}
+        done => done.context("map")?,
     }
-    .context("map")?;
     Ok(ExitCode::SUCCESS)
 }

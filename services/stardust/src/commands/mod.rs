@@ -7,6 +7,7 @@ pub mod letters;
 pub mod map;
 pub mod migrate;
 pub mod parked;
+pub mod patience;
 pub mod reconcile;
 pub mod registry;
 pub mod remap;

@@ -14,6 +14,7 @@ use super::letters;
 use crate::Failure;
 use crate::backend::{AnyLog, AnyStore};
 use crate::ports::{self, Ports, Use};
+use crate::say::say;
 use crate::settings::Settings;
 
 /// What to do with parked readings.
@@ -121,9 +122,9 @@ pub async fn run(settings: &Settings, command: ParkedCommand) -> Result<ExitCode
             } else {
                 "went back to the raw topic"
             };
-            println!("{} of {} parked readings {verb}", done.released, done.waiting);
+            say!("{} of {} parked readings {verb}", done.released, done.waiting);
             if done.refused > 0 {
-                println!("{} wait on: the log refuses their record", done.refused);
+                say!("{} wait on: the log refuses their record", done.refused);
                 return Ok(ExitCode::FAILURE);
             }
         }
@@ -165,13 +166,13 @@ async fn name(
         .first()
         .map_or_else(String::new, |d| format!(" of device {d}"));
     if dry_run {
-        println!(
+        say!(
             "the patient of {} readings{whose} would be named",
             naming.readings
         );
         return Ok(());
     }
     releaser.store.name_patients(&naming.names).await?;
-    println!("named the patient of {} readings{whose}", naming.readings);
+    say!("named the patient of {} readings{whose}", naming.readings);
     Ok(())
 }

@@ -10,6 +10,7 @@ use stardust_pipeline::associations;
 use crate::Failure;
 use crate::backend::{AnyLog, AnyStore};
 use crate::ports::{self, Ports, Use};
+use crate::say::{remark, say};
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -58,14 +59,16 @@ pub async fn run(settings: &Settings, args: &ReconcileArgs) -> Result<ExitCode, 
             )
             .into());
         }
-        eprintln!(
+        remark!(
             "{} pages with {} raw records written; {} partitions are held back, since something does not agree there",
-            closed.pages, closed.records, closed.held
+            closed.pages,
+            closed.records,
+            closed.held
         );
     }
     let report = reconciler.run().await.map_err(anyhow::Error::from)?;
     if args.json {
-        println!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
+        say!("{}", serde_json::to_string(&report).map_err(anyhow::Error::from)?);
     } else {
         print(&report);
     }
@@ -78,7 +81,7 @@ pub async fn run(settings: &Settings, args: &ReconcileArgs) -> Result<ExitCode, 
 
 /// The books for people.
 pub fn print(report: &Report) {
-    println!(
+    say!(
         "{:<14}{:<18}{:>9}{:>9}{:>11}{:>8}{:>7}{:>9}{:>9}{:>13}",
         "gateway",
         "hour",
@@ -92,40 +95,50 @@ pub fn print(report: &Report) {
         "redelivered"
     );
     let line = |gateway: &str, hour: &str, c: &Counts| {
-        println!(
+        say!(
             "{gateway:<14}{hour:<18}{:>9}{:>9}{:>11}{:>8}{:>7}{:>9}{:>9}{:>13}",
-            c.received, c.stored, c.duplicate, c.parked, c.dead, c.ignored, c.waiting, c.redelivered
+            c.received,
+            c.stored,
+            c.duplicate,
+            c.parked,
+            c.dead,
+            c.ignored,
+            c.waiting,
+            c.redelivered
         );
     };
     for row in &report.rows {
         line(&row.gateway, &row.hour, &row.counts);
     }
     line("total", "", &report.totals);
-    println!(
+    say!(
         "{} Observations, {} legacy documents ({} readings have no place there), {} audit events",
-        report.observations, report.legacy, report.no_place, report.audit
+        report.observations,
+        report.legacy,
+        report.no_place,
+        report.audit
     );
     if report.booked > 0 {
-        println!(
+        say!(
             "{} of the readings are no longer in the raw topic: closed books tell of them",
             report.booked
         );
     }
     for note in &report.notes {
-        println!("{note}");
+        say!("{note}");
     }
     if report.totals.lost > 0 {
-        println!("{} readings were found nowhere", report.totals.lost);
+        say!("{} readings were found nowhere", report.totals.lost);
     }
     for fault in &report.faults {
         let item = fault.item.map_or_else(|| "-".to_owned(), |i| i.to_string());
-        println!("  receipt {} item {item}: {}", fault.receipt_id, fault.what);
+        say!("  receipt {} item {item}: {}", fault.receipt_id, fault.what);
     }
     let further = report.faults_total.saturating_sub(report.faults.len() as u64);
     if further > 0 {
-        println!("  and {further} more");
+        say!("  and {further} more");
     }
-    println!(
+    say!(
         "{}",
         if report.balanced {
             "The books balance."

@@ -13,6 +13,7 @@ use stardust_pipeline::store::{RegistryDocuments, Store};
 
 use super::letters;
 use crate::ports::{self, Ports, Use};
+use crate::say::say;
 use crate::services::now;
 use crate::settings::Settings;
 use crate::{Failure, Usage};
@@ -160,7 +161,7 @@ async fn import(settings: &Settings, files: Files) -> anyhow::Result<()> {
         print_report(&report);
     }
     if let Some((_, periods)) = &files.periods {
-        println!("{} periods", periods.len());
+        say!("{} periods", periods.len());
     }
     Ok(())
 }
@@ -174,24 +175,24 @@ async fn list(ports: &Ports) -> anyhow::Result<()> {
         Err(reason) => ToString::to_string(&reason),
     };
     for (mac, settled) in registry.gateways() {
-        println!("gateway {mac} {}", whose(settled));
+        say!("gateway {mac} {}", whose(settled));
     }
     for (mac, kind, stretches) in registry.histories() {
         if let [only] = stretches.as_slice() {
-            println!("device {mac} {} {}", kind.label(), whose(only.whose));
+            say!("device {mac} {} {}", kind.label(), whose(only.whose));
             continue;
         }
-        println!("device {mac} {}", kind.label());
+        say!("device {mac} {}", kind.label());
         for stretch in stretches {
             match stretch.until {
-                Some(until) => println!("  until {} {}", letters::instant(until), whose(stretch.whose)),
-                None => println!("  now {}", whose(stretch.whose)),
+                Some(until) => say!("  until {} {}", letters::instant(until), whose(stretch.whose)),
+                None => say!("  now {}", whose(stretch.whose)),
             }
         }
     }
     let open = |at: Option<Timestamp>| at.map_or_else(|| "…".to_owned(), letters::instant);
     for p in &kept.imported {
-        println!(
+        say!(
             "imported {} patient {} from {} until {}",
             p.device,
             p.patient,
@@ -202,7 +203,7 @@ async fn list(ports: &Ports) -> anyhow::Result<()> {
     let mut named = kept.named;
     named.sort_unstable();
     for n in named {
-        println!(
+        say!(
             "named {} patient {} at {}",
             n.device,
             n.patient,
@@ -214,7 +215,7 @@ async fn list(ports: &Ports) -> anyhow::Result<()> {
 }
 
 fn print_report(report: &ImportReport) {
-    println!(
+    say!(
         "{} boxes, {} device documents, {} patient documents: {} gateways, {} sub-devices ({} with a patient), {} patients",
         report.box_documents,
         report.device_documents,
@@ -225,6 +226,6 @@ fn print_report(report: &ImportReport) {
         report.patients
     );
     for (oddity, count) in &report.oddities {
-        println!("  {oddity}: {count}");
+        say!("  {oddity}: {count}");
     }
 }

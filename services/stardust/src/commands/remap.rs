@@ -10,8 +10,10 @@ use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Remapped, Remapper, Rules, Sample, Selection};
 
 use super::letters::{self, shown};
+use super::migrate::stop_signal;
 use crate::Failure;
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -60,6 +62,7 @@ pub async fn run(settings: &Settings, args: RemapArgs) -> Result<ExitCode, Failu
         },
         holder: letters::holder(settings),
         now,
+        stopping: stop_signal()?,
     };
     let selection = Selection {
         since: args.since,
@@ -71,7 +74,7 @@ pub async fn run(settings: &Settings, args: RemapArgs) -> Result<ExitCode, Failu
     let done = letters::in_turn(work, |done: &Remapped| done.busy).await?;
     let version = remapper.rules.mapping.version();
     if args.json {
-        println!("{}", object(&done, version, args.dry_run, args.show_values));
+        say!("{}", object(&done, version, args.dry_run, args.show_values));
     } else {
         say(&done, version, args.dry_run, args.show_values);
     }
@@ -83,10 +86,11 @@ pub async fn run(settings: &Settings, args: RemapArgs) -> Result<ExitCode, Failu
 }
 
 fn say(done: &Remapped, version: &str, dry_run: bool, values: bool) {
-    println!("mapping {version}");
-    println!(
+    say!("mapping {version}");
+    say!(
         "{} Observations of {} readings were looked at",
-        done.observations, done.readings
+        done.observations,
+        done.readings
     );
     let verb = if dry_run { "would be" } else { "were" };
     for (count, what) in [
@@ -113,27 +117,27 @@ fn say(done: &Remapped, version: &str, dry_run: bool, values: bool) {
     .into_iter()
     .filter(|(count, what)| *count > 0 || what.ends_with("amended"))
     {
-        println!("{count:>9} {what}");
+        say!("{count:>9} {what}");
     }
     if !done.fields.is_empty() {
-        println!("fields that differ:");
+        say!("fields that differ:");
         for (field, count) in &done.fields {
-            println!("{count:>9} {}", shown(field));
+            say!("{count:>9} {}", shown(field));
         }
     }
     if !done.samples.is_empty() {
-        println!("the first {} of them:", done.samples.len());
+        say!("the first {} of them:", done.samples.len());
     }
     for sample in &done.samples {
-        println!("  {} {}: {}", sample.id, shown(&sample.kind), statuses(sample));
+        say!("  {} {}: {}", sample.id, shown(&sample.kind), statuses(sample));
         for difference in &sample.differences {
-            println!("    {}", line(difference, values));
+            say!("    {}", line(difference, values));
         }
     }
     if dry_run {
-        println!("Nothing was changed.");
+        say!("Nothing was changed.");
     } else if done.amended + done.withdrawn + done.beside > 0 {
-        println!(
+        say!(
             "Give the parser the same mapping (MAPPING_FILE), or what comes from now on is mapped as before."
         );
     }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::letters::instant;
 use crate::ports::{self, Ports, Use};
+use crate::say::{remark, say};
 use crate::settings::Settings;
 use crate::{Failure, Usage};
 
@@ -141,12 +142,12 @@ pub async fn run(settings: &Settings, args: &ReplayArgs) -> Result<ExitCode, Fai
             .map_err(anyhow::Error::from)?;
     }
     if args.json {
-        println!("{}", object(&plan, &members, args.dry_run));
+        say!("{}", object(&plan, &members, args.dry_run));
     } else {
         say(&plan, args.dry_run);
     }
     if args.dry_run && !members.is_empty() {
-        eprintln!("{}", refusal(&args.group, &members));
+        remark!("{}", refusal(&args.group, &members));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -187,16 +188,20 @@ fn count(count: Count) -> String {
 
 /// The plan for people.
 fn say(plan: &Plan, dry_run: bool) {
-    println!("group {} on {}", plan.group, plan.topic);
-    println!(
+    say!("group {} on {}", plan.group, plan.topic);
+    say!(
         "{:>9}{:>12}{:>12}{:>10}  {:<26}newest",
-        "partition", "from", "to", "records", "oldest"
+        "partition",
+        "from",
+        "to",
+        "records",
+        "oldest"
     );
     for m in &plan.moves {
         let from = m
             .committed
             .map_or_else(|| "-".to_owned(), |next| next.to_string());
-        println!(
+        say!(
             "{:>9}{from:>12}{:>12}{:>10}  {:<26}{}",
             m.partition,
             m.to,
@@ -207,19 +212,19 @@ fn say(plan: &Plan, dry_run: bool) {
     }
     for m in &plan.moves {
         for remark in remarks(m) {
-            println!("partition {}: {remark}", m.partition);
+            say!("partition {}: {remark}", m.partition);
         }
     }
     let (again, out) = (plan.records(true), plan.records(false));
     let verb = if dry_run { "would be" } else { "will be" };
-    println!("{} records {verb} read again", count(again));
+    say!("{} records {verb} read again", count(again));
     if out.figure() > 0 {
-        println!(
+        say!(
             "{} records {verb} left out: nobody works them, and `stardust reconcile` names what is missing for it",
             count(out)
         );
     }
-    println!(
+    say!(
         "{}",
         if dry_run {
             "Nothing was changed."

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::services::{Process, Which, summary};
 use crate::settings::Settings;
 use crate::{Failure, Usage};
@@ -11,7 +12,7 @@ async fn run(settings: &Settings, which: Which) -> Result<ExitCode, Failure> {
     let ports = ports::open(settings, Use::Exclusive, which.ingest).await?;
     let process = Process::start(settings, ports.clone(), which, None).await?;
     for (name, value) in summary(&process, &ports, which) {
-        println!("{name}: {value}");
+        say!("{name}: {value}");
     }
     process.run().await?;
     Ok(ExitCode::SUCCESS)

@@ -7,6 +7,7 @@ use stardust_pipeline::log::{Log, Topic, TopicSpec};
 
 use crate::Failure;
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::settings::Settings;
 
 /// What to do with the topics.
@@ -58,12 +59,10 @@ pub async fn run(settings: &Settings, command: TopicsCommand) -> Result<ExitCode
                         None => return Err(anyhow!("{} was not created", spec.topic).into()),
                     }
                 };
-                println!("{:<24} {what}", spec.topic.as_str());
+                say!("{:<24} {what}", spec.topic.as_str());
             }
             if differs {
-                println!(
-                    "Existing topics are never changed by this command; the broker's own tools do that."
-                );
+                say!("Existing topics are never changed by this command; the broker's own tools do that.");
             }
         }
         TopicsCommand::Describe => {
@@ -72,13 +71,13 @@ pub async fn run(settings: &Settings, command: TopicsCommand) -> Result<ExitCode
                 match found.iter().find(|t| t.spec.topic == spec.topic) {
                     Some(topic) => {
                         let held: i64 = topic.bounds.iter().map(|b| b.high - b.low).sum();
-                        println!(
+                        say!(
                             "{:<24} {}; {held} offsets held",
                             spec.topic.as_str(),
                             policy(&topic.spec)
                         );
                     }
-                    None => println!(
+                    None => say!(
                         "{:<24} missing; `stardust topics create` makes it",
                         spec.topic.as_str()
                     ),

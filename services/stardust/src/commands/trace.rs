@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::Failure;
 use crate::backend::{AnyLog, AnyStore};
 use crate::ports::{self, Ports, Use};
+use crate::say::say;
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -78,21 +79,21 @@ pub async fn run(settings: &Settings, args: &TraceArgs) -> Result<ExitCode, Fail
         .into());
     };
     if args.json {
-        println!("{}", serde_json::to_string(&found).map_err(anyhow::Error::from)?);
+        say!("{}", serde_json::to_string(&found).map_err(anyhow::Error::from)?);
         return Ok(ExitCode::SUCCESS);
     }
     match &found {
         Traced::Receipt(trace) => print(trace),
         Traced::Request(request) => {
-            println!(
+            say!(
                 "request {}: {} receipts",
                 request.request_id,
                 request.receipts.len()
             );
             for receipt in &request.receipts {
-                println!("{receipt}");
+                say!("{receipt}");
             }
-            println!("`stardust trace` shows the steps of each.");
+            say!("`stardust trace` shows the steps of each.");
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -100,18 +101,18 @@ pub async fn run(settings: &Settings, args: &TraceArgs) -> Result<ExitCode, Fail
 
 /// The trace for people.
 fn print(trace: &Trace) {
-    println!("receipt {}: {}", trace.receipt_id, trace.state);
+    say!("receipt {}: {}", trace.receipt_id, trace.state);
     let or_unknown = |text: &Option<String>| text.clone().unwrap_or_else(|| "not kept".to_owned());
-    println!(
+    say!(
         "request {}, gateway {}",
         or_unknown(&trace.request_id),
         or_unknown(&trace.gateway)
     );
     for step in &trace.steps {
-        println!("{}", line(step));
+        say!("{}", line(step));
     }
     for note in &trace.notes {
-        println!("{note}");
+        say!("{note}");
     }
 }
 

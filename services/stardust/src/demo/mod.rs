@@ -16,6 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use crate::commands::reconcile;
 use crate::ports::{self, Ports, Use};
+use crate::say::say;
 use crate::services::{Process, Which, now};
 use crate::settings::Settings;
 use crate::{Failure, Usage};
@@ -67,12 +68,12 @@ async fn ward_round(settings: &Settings, args: &DemoArgs) -> Result<ExitCode, Fa
         settings.listen = Some(crate::settings::free_address());
     }
     let process = Process::start(&settings, ports.clone(), Which::ALL, Some(NOTICE)).await?;
-    println!(
+    say!(
         "SIMULATED WARD: {} beds; every patient, device and reading is invented.",
         ward::BEDS
     );
-    println!("Console: http://{}/", process.address);
-    println!(
+    say!("Console: http://{}/", process.address);
+    say!(
         "Data folder (removed at the end): {}",
         settings.data_dir.display()
     );
@@ -84,7 +85,7 @@ async fn ward_round(settings: &Settings, args: &DemoArgs) -> Result<ExitCode, Fa
     };
     let report = match sent {
         Some(sent) => {
-            println!("{sent} messages sent, each answered 200. Waiting until the books balance.");
+            say!("{sent} messages sent, each answered 200. Waiting until the books balance.");
             balance(&ports, sent).await?
         }
         None => reconcile::reconciler(&ports, Duration::from_secs(5))
@@ -96,7 +97,7 @@ async fn ward_round(settings: &Settings, args: &DemoArgs) -> Result<ExitCode, Fa
     let kinds = kinds(&ports).await?;
     process.stop().await?;
     reconcile::print(&report);
-    println!("Observations by code: {}", kinds.join(", "));
+    say!("Observations by code: {}", kinds.join(", "));
     let good = report.balanced || sent.is_none();
     Ok(if good {
         ExitCode::SUCCESS

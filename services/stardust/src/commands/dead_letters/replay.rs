@@ -8,6 +8,7 @@ use stardust_fhir_parser::{Filter, Replayed, Replayer};
 use super::letters;
 use crate::Failure;
 use crate::ports::Ports;
+use crate::say::say;
 use crate::settings::Settings;
 
 /// Runs the command. Exit 1 where letters match and something keeps them from being sent.
@@ -26,7 +27,7 @@ pub async fn run(
     };
     let done = letters::in_turn(|| replayer.run(filter, dry_run), |done: &Replayed| done.busy).await?;
     if as_json {
-        println!("{}", object(&done, dry_run));
+        say!("{}", object(&done, dry_run));
     } else {
         say(&done, dry_run);
     }
@@ -52,15 +53,19 @@ fn object(done: &Replayed, dry_run: bool) -> serde_json::Value {
 
 fn say(done: &Replayed, dry_run: bool) {
     let verb = if dry_run { "would go back" } else { "went back" };
-    println!(
+    say!(
         "{} dead letters match: {} {verb} to the raw topic, in {} records",
-        done.matching, done.sent, done.records
+        done.matching,
+        done.sent,
+        done.records
     );
     if dry_run && done.sent > 0 {
-        println!(
+        say!(
             "by the rules of today {} would be stored (or meet an equal reading), {} would wait for their device or \
              patient, {} would be dead again",
-            done.forecast.good, done.forecast.parked, done.forecast.dead
+            done.forecast.good,
+            done.forecast.parked,
+            done.forecast.dead
         );
     }
     for (count, why) in [
@@ -85,12 +90,10 @@ fn say(done: &Replayed, dry_run: bool) {
         ),
     ] {
         if count > 0 {
-            println!("{count} {why}");
+            say!("{count} {why}");
         }
     }
     if !dry_run && done.sent > 0 {
-        println!(
-            "the parser's outcome settles them; those that fail again stay in `stardust dead-letters list`"
-        );
+        say!("the parser's outcome settles them; those that fail again stay in `stardust dead-letters list`");
     }
 }

@@ -15,6 +15,7 @@ use stardust_wire::{LetterRecord, RawRecord, Subject};
 
 use super::letters;
 use crate::ports::Ports;
+use crate::say::{self, say};
 use crate::{Failure, Usage};
 
 /// Arguments of `stardust dead-letters show`.
@@ -55,9 +56,9 @@ pub async fn run(ports: &Ports, args: &ShowArgs) -> Result<ExitCode, Failure> {
         let raw = raw.ok_or_else(|| anyhow!("its raw record is kept neither in the store nor in the log"))?;
         stdout().write_all(&raw.body).map_err(anyhow::Error::from)?;
     } else if args.json {
-        println!("{}", object(&found, raw.as_ref()));
+        say!("{}", object(&found, raw.as_ref()));
     } else {
-        print!("{}", text(&found, raw.as_ref()));
+        say::out(format_args!("{}", text(&found, raw.as_ref())));
     }
     Ok(ExitCode::SUCCESS)
 }

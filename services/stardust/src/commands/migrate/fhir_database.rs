@@ -11,11 +11,15 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stardust_mongo::{Copied, Copyable, FhirCopies, MongoStore, Place};
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::resources::ResourceStore;
 use stardust_pipeline::runs::{Run, RunState, Runs};
 use stardust_pipeline::store::Store;
+use tokio::sync::watch;
 
 use super::findings::findings;
+use crate::commands::patience::{endless, opening};
+use crate::say::{self, remark, say};
 use crate::services::now;
 use crate::settings::Settings;
 use crate::{Failure, Usage};
@@ -93,7 +97,9 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
     let copies = store
         .fhir_copies(elsewhere.as_ref())
         .map_err(anyhow::Error::from)?;
-    let plan = copies.collections().await.map_err(anyhow::Error::from)?;
+    let plan = patiently(&opening(), || copies.collections())
+        .await
+        .map_err(anyhow::Error::from)?;
     let mut copier = Copier {
         copies,
         plan,
@@ -106,6 +112,7 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
         },
         progress: Progress::default(),
         bar: Bar::new(),
+        going: endless(),
     };
     let mut run = None;
     if args.dry_run {
@@ -118,10 +125,10 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
             "MONGODB_URI"
         };
         let source = format!("{} at {place}", settings.main_db);
-        let mut begun = begin(&store, &holder, source).await?;
+        let mut begun = begin(&store, &holder, source, &copier.going.1).await?;
         let left = copier.make_indexes(&store).await?;
         if left > 0 {
-            eprintln!(
+            remark!(
                 "{left} indexes of the source are at the target in another form: they stay as they are there"
             );
         }
@@ -132,7 +139,7 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
         } else {
             RunState::Stopped
         };
-        save(&store, &mut begun, &copier.progress).await?;
+        save(&store, &mut begun, &copier.progress, &copier.going.1).await?;
         let _ = store.lease(LEASE, &holder, 0).await;
         outcome?;
         run = Some(begun.id);
@@ -145,9 +152,14 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
 }
 
 /// The run that goes on, or a new one; alone.
-async fn begin(store: &MongoStore, holder: &str, source: String) -> anyhow::Result<Run> {
+async fn begin(
+    store: &MongoStore,
+    holder: &str,
+    source: String,
+    going: &watch::Receiver<bool>,
+) -> anyhow::Result<Run> {
     let until = Instant::now() + TURN_WITHIN;
-    while !store.lease(LEASE, holder, LEASE_SECONDS).await? {
+    while !patiently(going, || store.lease(LEASE, holder, LEASE_SECONDS)).await? {
         if Instant::now() > until {
             anyhow::bail!(
                 "another process copies at this moment; `stardust migrate list` shows how far it is"
@@ -155,11 +167,12 @@ async fn begin(store: &MongoStore, holder: &str, source: String) -> anyhow::Resu
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
-    let open = store.runs().await?.into_iter().rev().find(|run| {
+    let runs = patiently(going, || store.runs()).await?;
+    let open = runs.into_iter().rev().find(|run| {
         run.kind == KIND && run.source == source && matches!(run.state, RunState::Running | RunState::Stopped)
     });
     if let Some(mut run) = open {
-        eprintln!("run {} goes on", run.id);
+        remark!("run {} goes on", run.id);
         run.state = RunState::Running;
         return Ok(run);
     }
@@ -173,17 +186,26 @@ async fn begin(store: &MongoStore, holder: &str, source: String) -> anyhow::Resu
         version: 1,
         progress: serde_json::to_string(&Progress::default())?,
     };
-    if !store.add_run(&run).await? {
-        anyhow::bail!("a run with this id exists; try again");
-    }
+    // The id is new: where one has it already, an answer was lost and it is this one.
+    patiently(going, || store.add_run(&run)).await?;
     Ok(run)
 }
 
-async fn save(store: &MongoStore, run: &mut Run, progress: &Progress) -> anyhow::Result<()> {
+async fn save(
+    store: &MongoStore,
+    run: &mut Run,
+    progress: &Progress,
+    going: &watch::Receiver<bool>,
+) -> anyhow::Result<()> {
     run.progress = serde_json::to_string(progress)?;
     run.updated = now();
-    if !store.save_run(run).await? {
-        anyhow::bail!("another process went on with this run");
+    if !patiently(going, || store.save_run(run)).await? {
+        // Where an answer was lost, it is this very save that was faster.
+        let stored = patiently(going, || store.run(&run.id)).await?;
+        let is_this = |s: Run| s.version == run.version + 1 && s.updated == run.updated;
+        if !stored.is_some_and(is_this) {
+            anyhow::bail!("another process went on with this run");
+        }
     }
     run.version += 1;
     Ok(())
@@ -195,16 +217,19 @@ struct Copier {
     resources: Option<BufWriter<File>>,
     progress: Progress,
     bar: Bar,
+    /// What is away is waited for as long as both are there.
+    going: (watch::Sender<bool>, watch::Receiver<bool>),
 }
 
 impl Copier {
     /// Indexes come first: the documents are then found while they are copied.
     async fn make_indexes(&self, store: &MongoStore) -> anyhow::Result<u64> {
-        store.prepare().await?;
-        store.prepare_resources().await?;
+        let going = &self.going.1;
+        patiently(going, || store.prepare()).await?;
+        patiently(going, || store.prepare_resources()).await?;
         let mut left = 0;
         for collection in &self.plan {
-            left += self.copies.make_indexes(&collection.name).await?;
+            left += patiently(going, || self.copies.make_indexes(&collection.name)).await?;
         }
         Ok(left)
     }
@@ -219,7 +244,10 @@ impl Copier {
             loop {
                 let after = self.progress.after.as_deref().and_then(Place::from_hex);
                 let write = run.is_some();
-                let Some((page, place)) = self.copies.page(&name, after.as_ref(), PAGE, write).await? else {
+                let page = patiently(&self.going.1, || {
+                    self.copies.page(&name, after.as_ref(), PAGE, write)
+                });
+                let Some((page, place)) = page.await? else {
                     break;
                 };
                 for document in &page {
@@ -231,10 +259,10 @@ impl Copier {
                 self.progress.after = Some(place.hex());
                 self.bar.show(&self.progress, total);
                 if let Some((store, run, holder)) = &mut run {
-                    if !store.lease(LEASE, holder, LEASE_SECONDS).await? {
+                    if !patiently(&self.going.1, || store.lease(LEASE, holder, LEASE_SECONDS)).await? {
                         anyhow::bail!("another process took over");
                     }
-                    save(store, run, &self.progress).await?;
+                    save(store, run, &self.progress, &self.going.1).await?;
                 }
             }
             self.progress.collections.entry(name.clone()).or_default();
@@ -270,19 +298,25 @@ impl Copier {
 
     fn report(&self, run: Option<&str>, as_json: bool) {
         if as_json {
-            println!(
+            say!(
                 "{}",
                 json!({"run": run, "dry_run": run.is_none(), "collections": self.progress.collections})
             );
             return;
         }
         match run {
-            Some(run) => println!("run {run} finished"),
-            None => println!("dry run: nothing was written"),
+            Some(run) => say!("run {run} finished"),
+            None => say!("dry run: nothing was written"),
         }
-        println!(
+        say!(
             "{:<28}{:>10}{:>11}{:>9}{:>9}{:>10}{:>10}",
-            "", "documents", "at target", "indexes", "copied", "present", "conflict"
+            "",
+            "documents",
+            "at target",
+            "indexes",
+            "copied",
+            "present",
+            "conflict"
         );
         for Copyable {
             name,
@@ -292,12 +326,15 @@ impl Copier {
         } in &self.plan
         {
             let c = self.progress.collections.get(name).cloned().unwrap_or_default();
-            println!(
+            say!(
                 "{name:<28}{:>10}{target:>11}{indexes:>9}{:>9}{:>10}{:>10}",
-                c.documents, c.copied, c.present, c.conflict
+                c.documents,
+                c.copied,
+                c.present,
+                c.conflict
             );
             for (finding, count) in &c.findings {
-                println!("  {finding}: {count}");
+                say!("  {finding}: {count}");
             }
         }
     }
@@ -329,12 +366,14 @@ impl Bar {
         let left = total.saturating_sub(done) / rate.max(1);
         let tenths = done * 20 / total.max(1);
         let bar: String = (0..20).map(|at| if at < tenths { '#' } else { '.' }).collect();
-        eprint!("\r[{bar}] {done} of {total}, {rate}/s, {left} s left  ");
+        say::err(format_args!(
+            "\r[{bar}] {done} of {total}, {rate}/s, {left} s left  "
+        ));
     }
 
     fn end(&self) {
         if self.shown {
-            eprintln!();
+            say::err(format_args!("\n"));
         }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use stardust_fhir_migrator::{Again, Migrator, Outcome, Progress, report};
 use stardust_pipeline::associations;
 use stardust_pipeline::log::Log;
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::RunState;
 use stardust_pipeline::store::Store;
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,8 +17,10 @@ use super::turn::in_turn;
 use crate::Failure;
 use crate::backend::{AnyLog, AnyStore};
 use crate::commands::letters;
+use crate::commands::patience::opening;
 use crate::history_source::{self, AnySource};
 use crate::ports::{self, Ports, Use};
+use crate::say::{self, remark, say};
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -41,6 +44,7 @@ pub async fn migrator(
     settings: &Settings,
     ports: &Ports,
     source: AnySource,
+    stopping: &watch::Receiver<bool>,
 ) -> anyhow::Result<Migrator<AnyLog, AnyStore, AnySource>> {
     Ok(Migrator {
         log: ports.log.clone(),
@@ -48,7 +52,7 @@ pub async fn migrator(
         source,
         wire: ports.wire.clone(),
         mapping: ports.mapping.clone(),
-        registry: associations::read(&ports.store).await?,
+        registry: patiently(stopping, || associations::read(&ports.store)).await?,
         topics: ports.topics.clone(),
         batch: settings.migration_batch,
         holder: letters::holder(settings),
@@ -78,18 +82,25 @@ pub async fn run(settings: &Settings, args: &HistoriesArgs) -> Result<ExitCode, 
     let how = if args.dry_run { Use::Beside } else { Use::Create };
     let ports = ports::open(settings, how, false).await?;
     if !args.dry_run {
-        ports.store.prepare().await.map_err(anyhow::Error::from)?;
+        patiently(&opening(), || ports.store.prepare())
+            .await
+            .map_err(anyhow::Error::from)?;
         let specs = ports.topics.specs();
-        ports.log.create(&specs).await.map_err(anyhow::Error::from)?;
+        patiently(&opening(), || ports.log.create(&specs))
+            .await
+            .map_err(anyhow::Error::from)?;
     }
-    let migrator = migrator(settings, &ports, source).await?;
+    let migrator = migrator(settings, &ports, source, &opening()).await?;
     let stopping = stop_signal()?;
     let (seen, watched) = watch::channel(Progress::default());
     let shown = progress::show(watched);
     let done = if args.dry_run {
         migrator.dry_run(&seen, stopping.clone()).await.map(Some)
     } else {
-        in_turn(|| migrator.histories(Again::Anew, &seen, stopping.clone())).await
+        in_turn(&stopping, || {
+            migrator.histories(Again::Anew, &seen, stopping.clone())
+        })
+        .await
     };
     drop(seen);
     let _ = shown.await;
@@ -99,7 +110,7 @@ pub async fn run(settings: &Settings, args: &HistoriesArgs) -> Result<ExitCode, 
     print(&outcome, args.json);
     let stopped = !outcome.progress.is_done();
     if stopped && *stopping.borrow() && outcome.run.is_some() {
-        eprintln!("stopped; the same command goes on from here");
+        remark!("stopped; the same command goes on from here");
     }
     Ok(if stopped {
         ExitCode::FAILURE
@@ -116,14 +127,14 @@ fn print(outcome: &Outcome, as_json: bool) {
         object["source"] = json!(run.map(|run| &run.source));
         object["state"] = json!(run.map(|run| run.state.label()));
         object["resumed"] = json!(outcome.resumed);
-        println!("{object}");
+        say!("{object}");
         return;
     }
     match run {
-        None => println!("dry run: nothing was written"),
+        None => say!("dry run: nothing was written"),
         Some(run) => {
             let resumed = if outcome.resumed { ", resumed" } else { "" };
-            println!(
+            say!(
                 "run {} {}{resumed} from {}",
                 run.id,
                 run.state.label(),
@@ -131,9 +142,9 @@ fn print(outcome: &Outcome, as_json: bool) {
             );
         }
     }
-    print!("{}", report::text(&outcome.progress));
+    say::out(format_args!("{}", report::text(&outcome.progress)));
     if let Some(run) = run.filter(|run| run.state == RunState::Finished) {
-        println!(
+        say!(
             "compare it with what is stored, once the parser is through: stardust migrate verify {}",
             run.id
         );

@@ -3,11 +3,14 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::{Run, Runs};
 
 use crate::Failure;
 use crate::commands::letters::{instant, shown};
+use crate::commands::patience::opening;
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::settings::Settings;
 
 /// How to show the runs.
@@ -49,20 +52,22 @@ fn line(run: &Run) -> String {
 /// Runs the command.
 pub async fn run(settings: &Settings, args: &ListArgs) -> Result<ExitCode, Failure> {
     let ports = ports::open(settings, Use::Beside, false).await?;
-    let runs = ports.store.runs().await.map_err(anyhow::Error::from)?;
+    let runs = patiently(&opening(), || ports.store.runs())
+        .await
+        .map_err(anyhow::Error::from)?;
     for run in &runs {
         if args.json {
             let object = json!({
                 "run": run.id, "kind": run.kind, "state": run.state.label(), "source": run.source,
                 "started": run.started.instant(), "updated": run.updated.instant(), "counts": counts(run),
             });
-            println!("{object}");
+            say!("{object}");
         } else {
-            println!("{}", line(run));
+            say!("{}", line(run));
         }
     }
     if runs.is_empty() && !args.json {
-        println!("no runs");
+        say!("no runs");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -13,7 +13,7 @@ mod which;
 
 use std::process::ExitCode;
 
-pub use histories::migrator;
+pub use histories::{migrator, stop_signal};
 
 use crate::Failure;
 use crate::settings::Settings;

@@ -8,6 +8,8 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
+use crate::say::{self, remark};
+
 const BAR: usize = 30;
 
 /// Shows progress on stderr until its sender is gone.
@@ -37,19 +39,19 @@ pub fn show(mut seen: watch::Receiver<Progress>) -> JoinHandle<()> {
                     let filled = usize::try_from(read.saturating_mul(BAR as u64) / size)
                         .unwrap_or(BAR)
                         .min(BAR);
-                    eprint!(
+                    say::err(format_args!(
                         "\r\x1b[2K[{}{}] {line}",
                         "█".repeat(filled),
                         " ".repeat(BAR - filled)
-                    );
+                    ));
                     let _ = stderr().flush();
                 } else {
-                    eprintln!("{line}");
+                    remark!("{line}");
                 }
             }
             if gone {
                 if terminal {
-                    eprintln!();
+                    say::err(format_args!("\n"));
                 }
                 return;
             }

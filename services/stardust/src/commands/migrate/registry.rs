@@ -11,13 +11,17 @@ use stardust_domain::registry::{
     RegistryResource, ResourceBuilder, ResourceKind, ResourceReport, resource_sources,
 };
 use stardust_mongo::MongoStore;
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::resources::{ResourceStore, Stored};
-use stardust_pipeline::store::Store;
+use stardust_pipeline::store::{Store, StoreError};
+use tokio::sync::watch;
 
 use crate::Failure;
 use crate::backend::AnyStore;
+use crate::commands::patience::{endless, opening};
 use crate::commands::registry::file;
 use crate::ports::{self, Use};
+use crate::say::say;
 use crate::services::now;
 use crate::settings::Settings;
 
@@ -52,11 +56,13 @@ pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, F
     let how = if args.dry_run { Use::Beside } else { Use::Create };
     let ports = ports::open(settings, how, false).await?;
     let (resources, report) = read(settings, args, &ports.store).await?;
+    let (_going, going) = endless();
     if !args.dry_run {
-        ports.store.prepare().await.map_err(anyhow::Error::from)?;
-        ports
-            .store
-            .prepare_resources()
+        let prepare = || async {
+            ports.store.prepare().await?;
+            ports.store.prepare_resources().await
+        };
+        patiently(&opening(), prepare)
             .await
             .map_err(anyhow::Error::from)?;
     }
@@ -69,13 +75,14 @@ pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, F
                 kind,
                 page,
                 args.dry_run,
+                &going,
                 counts.entry(kind).or_default(),
             )
             .await?;
         }
     }
     if args.json {
-        println!("{}", object(&report, &counts, args.dry_run));
+        say!("{}", object(&report, &counts, args.dry_run));
     } else {
         print(&report, &counts, args.dry_run);
     }
@@ -110,7 +117,7 @@ async fn read(
             }
             (store, _) => {
                 let store = store.as_ref().unwrap_or(here);
-                store.registry_documents(collection, &fields).await?
+                patiently(&opening(), || store.registry_documents(collection, &fields)).await?
             }
         };
         for document in &documents {
@@ -136,10 +143,11 @@ async fn store(
     kind: ResourceKind,
     page: &[RegistryResource],
     dry_run: bool,
+    going: &watch::Receiver<bool>,
     counts: &mut Counts,
 ) -> anyhow::Result<()> {
     let ids: Vec<String> = page.iter().map(|resource| resource.id.clone()).collect();
-    let stored = store.stored_resources(kind, &ids).await?;
+    let stored = patiently(going, || store.stored_resources(kind, &ids)).await?;
     let mut put = Vec::new();
     for (resource, stored) in page.iter().zip(stored) {
         match stored {
@@ -156,7 +164,14 @@ async fn store(
         }
     }
     if !dry_run {
-        store.put_resources(&put, now()).await?;
+        patiently(going, || async {
+            match store.put_resources(&put, now()).await {
+                // Somebody else's by now: waiting does not help, another start leaves it alone.
+                Err(StoreError::Conflict(what)) => Ok(Err(StoreError::Conflict(what))),
+                done => done.map(Ok),
+            }
+        })
+        .await??;
     }
     Ok(())
 }
@@ -195,20 +210,24 @@ fn object(report: &ResourceReport, counts: &BTreeMap<ResourceKind, Counts>, dry_
 
 fn print(report: &ResourceReport, counts: &BTreeMap<ResourceKind, Counts>, dry_run: bool) {
     if dry_run {
-        println!("dry run: nothing was written");
+        say!("dry run: nothing was written");
     }
     let documents: Vec<String> = documents(report)
         .iter()
         .map(|(collection, count)| format!("{count} of {collection}"))
         .collect();
-    println!("documents: {}", documents.join(", "));
-    println!(
+    say!("documents: {}", documents.join(", "));
+    say!(
         "{:<20}{:>8}{:>9}{:>11}{:>10}",
-        "", "new", "changed", "unchanged", "not ours"
+        "",
+        "new",
+        "changed",
+        "unchanged",
+        "not ours"
     );
     for kind in ResourceKind::ALL {
         let c = counts.get(kind).copied().unwrap_or_default();
-        println!(
+        say!(
             "{:<20}{:>8}{:>9}{:>11}{:>10}",
             kind.label(),
             c.new,
@@ -228,10 +247,10 @@ fn print(report: &ResourceReport, counts: &BTreeMap<ResourceKind, Counts>, dry_r
         ("spellings and ids of the registry:", oddities.collect()),
     ] {
         if !lines.is_empty() {
-            println!("{title}");
+            say!("{title}");
         }
         for (label, count) in lines {
-            println!("  {label}: {count}");
+            say!("  {label}: {count}");
         }
     }
 }

@@ -10,6 +10,7 @@ use super::turn::in_turn;
 use super::which::run_named;
 use crate::commands::letters;
 use crate::ports::{self, Use};
+use crate::say::{remark, say};
 use crate::services::now;
 use crate::settings::Settings;
 use crate::{Failure, Usage};
@@ -46,21 +47,25 @@ pub async fn run(settings: &Settings, args: &RollbackArgs) -> Result<ExitCode, F
         now,
     };
     let stopping = stop_signal()?;
-    let done = in_turn(|| rollback.run(&run, stopping.clone()))
+    let done = in_turn(&stopping, || rollback.run(&run, stopping.clone()))
         .await
         .map_err(anyhow::Error::from)?;
     if args.json {
         let mut object = json!(done);
         object["run"] = json!(run.id);
-        println!("{object}");
+        say!("{object}");
     } else {
-        println!(
+        say!(
             "run {}: removed {} Observations of {} readings and {} letters; {} audit events say so",
-            run.id, done.observations, done.readings, done.letters, done.events
+            run.id,
+            done.observations,
+            done.readings,
+            done.letters,
+            done.events
         );
     }
     if done.stopped {
-        eprintln!("stopped; the same command goes on from here");
+        remark!("stopped; the same command goes on from here");
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)

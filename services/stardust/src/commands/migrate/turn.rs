@@ -3,13 +3,19 @@
 use std::time::Duration;
 
 use stardust_fhir_migrator::MigrateError;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+
+use crate::say::remark;
 
 /// Longer than a lease lasts whose holder was killed.
 const WITHIN: Duration = Duration::from_secs(25);
 
 /// Works as soon as no other process works on the same source.
-pub async fn in_turn<T, W>(mut work: impl FnMut() -> W) -> Result<T, MigrateError>
+pub async fn in_turn<T, W>(
+    stopping: &watch::Receiver<bool>,
+    mut work: impl FnMut() -> W,
+) -> Result<T, MigrateError>
 where
     W: Future<Output = Result<T, MigrateError>>,
 {
@@ -17,11 +23,9 @@ where
     let mut said = false;
     loop {
         match work().await {
-            Err(MigrateError::Busy(_)) if Instant::now() < until => {
+            Err(MigrateError::Busy(_)) if Instant::now() < until && !*stopping.borrow() => {
                 if !std::mem::replace(&mut said, true) {
-                    eprintln!(
-                        "another process works on this source, or was killed at it: waiting for my turn"
-                    );
+                    remark!("another process works on this source, or was killed at it: waiting for my turn");
                 }
                 sleep(Duration::from_millis(500)).await;
             }

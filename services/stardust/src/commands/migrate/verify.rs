@@ -7,12 +7,16 @@ use serde_json::json;
 use stardust_fhir_migrator::{HISTORIES, Verified};
 use stardust_pipeline::history::Source;
 use stardust_pipeline::log::Log;
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::Run;
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::histories::migrator;
 use super::which::run_named;
+use crate::commands::patience::endless;
 use crate::ports::{self, Ports, Use};
+use crate::say::say;
 use crate::settings::Settings;
 use crate::{Failure, Usage, history_source};
 
@@ -40,10 +44,10 @@ fn folder_of(run: &Run) -> Option<&str> {
 }
 
 /// Whether the parser has records to work, after so much patience.
-async fn behind(ports: &Ports, patience: Duration) -> anyhow::Result<bool> {
+async fn behind(ports: &Ports, patience: Duration, going: &watch::Receiver<bool>) -> anyhow::Result<bool> {
     let until = Instant::now() + patience;
     loop {
-        let lag = ports.log.lag(&ports.groups.parser, &ports.topics.raw).await?;
+        let lag = patiently(going, || ports.log.lag(&ports.groups.parser, &ports.topics.raw)).await?;
         if lag == 0 || Instant::now() >= until {
             return Ok(lag > 0);
         }
@@ -73,9 +77,13 @@ pub async fn run(settings: &Settings, args: &VerifyArgs) -> Result<ExitCode, Fai
         ))
         .into());
     }
-    let behind = behind(&ports, Duration::from_secs(args.wait)).await?;
-    let migrator = migrator(settings, &ports, source).await?;
-    let verified = migrator.verify(&run, behind).await.map_err(anyhow::Error::from)?;
+    let (_going, going) = endless();
+    let behind = behind(&ports, Duration::from_secs(args.wait), &going).await?;
+    let migrator = migrator(settings, &ports, source, &going).await?;
+    let verified = migrator
+        .verify(&run, behind, &going)
+        .await
+        .map_err(anyhow::Error::from)?;
     print(&run, &verified, args.json);
     Ok(if verified.is_good() {
         ExitCode::SUCCESS
@@ -89,40 +97,57 @@ fn print(run: &Run, verified: &Verified, as_json: bool) {
         let mut object = json!(verified);
         object["run"] = json!(run.id);
         object["good"] = json!(verified.is_good());
-        println!("{object}");
+        say!("{object}");
         return;
     }
-    println!(
+    say!(
         "{:<26} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
-        "collection", "entries", "readings", "stored", "before", "waiting", "rejected", "different"
+        "collection",
+        "entries",
+        "readings",
+        "stored",
+        "before",
+        "waiting",
+        "rejected",
+        "different"
     );
     for (name, c) in &verified.collections {
-        println!(
+        say!(
             "{name:<26} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>9}",
-            c.entries, c.readings, c.stored, c.stored_before, c.waiting, c.rejected, c.different
+            c.entries,
+            c.readings,
+            c.stored,
+            c.stored_before,
+            c.waiting,
+            c.rejected,
+            c.different
         );
     }
     for d in &verified.differences {
         let item = d.item.map_or_else(|| "-".to_owned(), |item| item.to_string());
-        println!(
+        say!(
             "{} document {} receipt {} item {item}: {}",
-            d.collection, d.document, d.receipt_id, d.what
+            d.collection,
+            d.document,
+            d.receipt_id,
+            d.what
         );
     }
     let more = verified.different - verified.differences.len() as u64;
     if more > 0 {
-        println!("and {more} more differences");
+        say!("and {more} more differences");
     }
     if verified.unworked > 0 {
-        println!(
+        say!(
             "{} readings are not worked yet: the parser is behind, or does not run",
             verified.unworked
         );
     }
     if verified.is_good() {
-        println!(
+        say!(
             "run {} is as its source: {} Observations",
-            run.id, verified.observations
+            run.id,
+            verified.observations
         );
     }
 }

@@ -1,12 +1,14 @@
 //! Which run a person means.
 
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::{Run, Runs};
 
+use crate::commands::patience::opening;
 use crate::ports::Ports;
 
 /// The run with this id, or the only one whose id starts like this.
 pub async fn run_named(ports: &Ports, id: &str) -> anyhow::Result<Run> {
-    let runs = ports.store.runs().await?;
+    let runs = patiently(&opening(), || ports.store.runs()).await?;
     if let Some(run) = runs.iter().find(|run| run.id == id) {
         return Ok(run.clone());
     }

@@ -1,22 +1,27 @@
-//! Chunks into the log: all records of several chunks are under way before the first is awaited.
+//! Records of a long command into the log, however long it is away.
 
-use stardust_pipeline::backoff::Backoff;
-use stardust_pipeline::log::{Log, LogError, NewRecord};
-use stardust_pipeline::worker::stopped;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-/// What came of the records of a chunk.
+use crate::backoff::Backoff;
+use crate::log::{Log, LogError, NewRecord};
+use crate::worker::stopped;
+
+/// What came of records that were to be published.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Published {
+pub enum Published {
     /// Each is durable, but for so many that the log refused for good.
     Done(u64),
     /// Told to stop while the log was away: any of them may be there or not.
     Stopped,
 }
 
-/// Publishes records until each is durable or refused, however long the log is away.
-pub(crate) async fn publish<L: Log>(
+/// Publishes records until each is durable or refused, however long the log is away. All of them are under way before the
+/// first is awaited.
+///
+/// # Errors
+/// Where waiting does not help.
+pub async fn publish<L: Log>(
     log: &L,
     mut records: Vec<NewRecord>,
     stopping: &mut watch::Receiver<bool>,

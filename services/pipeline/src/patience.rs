@@ -1,20 +1,49 @@
-//! A store that is away is waited for: a command that gave up would only have to be run again.
+//! What is away for a moment is waited for: a command that gave up would only have to be run again.
 
+use std::fmt::Display;
 use std::future::Future;
 
-use stardust_pipeline::backoff::Backoff;
-use stardust_pipeline::store::StoreError;
-use stardust_pipeline::worker::stopped;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::backoff::Backoff;
+use crate::history::SourceError;
+use crate::log::LogError;
+use crate::store::StoreError;
+use crate::worker::stopped;
+
+/// An error of which it is known whether trying again can help.
+pub trait Retriable: Display {
+    /// Whether trying again can help.
+    fn is_retriable(&self) -> bool;
+}
+
+impl Retriable for StoreError {
+    fn is_retriable(&self) -> bool {
+        Self::is_retriable(self)
+    }
+}
+
+impl Retriable for LogError {
+    fn is_retriable(&self) -> bool {
+        Self::is_retriable(self)
+    }
+}
+
+impl Retriable for SourceError {
+    fn is_retriable(&self) -> bool {
+        Self::is_retriable(self)
+    }
+}
+
 /// Does a call that may be repeated until it succeeds, fails for good, or somebody says stop.
-pub(crate) async fn patiently<T, W>(
-    stopping: &watch::Receiver<bool>,
-    mut call: impl FnMut() -> W,
-) -> Result<T, StoreError>
+///
+/// # Errors
+/// As the last call had them.
+pub async fn patiently<T, E, W>(stopping: &watch::Receiver<bool>, mut call: impl FnMut() -> W) -> Result<T, E>
 where
-    W: Future<Output = Result<T, StoreError>>,
+    E: Retriable,
+    W: Future<Output = Result<T, E>>,
 {
     let mut stopping = stopping.clone();
     let mut backoff = Backoff::default();
@@ -22,7 +51,7 @@ where
         match call().await {
             Err(error) if error.is_retriable() => {
                 if backoff.tries() == 0 {
-                    tracing::warn!("waiting for the store: {error}");
+                    tracing::warn!("waiting: {error}");
                 }
                 tokio::select! {
                     biased;
