@@ -1,38 +1,38 @@
 //! JSON in one spelling: keys sorted, no blanks.
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
+use std::fmt;
+use std::ops::Range;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::{Number, Value};
+use serde::Serialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A JSON object with its keys sorted and without blanks. None for anything that is not an object that every store
 /// keeps as it is and every reader reads alike: no JSON, nested too deep, a number out of range, a key twice or with a
 /// NUL.
-pub(crate) fn canonical(json: &str) -> Option<String> {
-    let node: Node<'_> = serde_json::from_str(json).ok()?;
-    if !matches!(node, Node::Object(_)) {
-        return None;
+pub(crate) fn canonical(json: &str) -> Option<Vec<u8>> {
+    let mut out = Vec::with_capacity(json.len());
+    let mut json = serde_json::Deserializer::from_str(json);
+    Spell(&mut out).deserialize(&mut json).ok()?;
+    json.end().ok()?;
+    out.starts_with(b"{").then_some(out)
+}
+
+/// Writes a value behind what is there, while it is read.
+struct Spell<'o>(&'o mut Vec<u8>);
+
+impl Spell<'_> {
+    /// A text or a number; what is no JSON is an error.
+    fn leaf<E: Error>(self, value: impl Serialize) -> Result<(), E> {
+        serde_json::to_writer(self.0, &value).map_err(E::custom)
     }
-    let mut out = String::with_capacity(json.len());
-    write(&node, &mut out);
-    Some(out)
 }
 
-/// A value that borrows its texts where they hold no escapes.
-enum Node<'a> {
-    Null,
-    Truth(bool),
-    Number(Number),
-    Text(Cow<'a, str>),
-    Array(Vec<Self>),
-    /// Sorted by key.
-    Object(Vec<(Cow<'a, str>, Self)>),
-}
+impl<'de> DeserializeSeed<'de> for Spell<'_> {
+    type Value = ();
 
-impl<'de> Deserialize<'de> for Node<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Read)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
@@ -40,104 +40,91 @@ impl<'de> Deserialize<'de> for Node<'de> {
 #[derive(serde::Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
-struct Read;
-
-impl<'de> Visitor<'de> for Read {
-    type Value = Node<'de>;
+impl<'de> Visitor<'de> for Spell<'_> {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
-        Ok(Node::Null)
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.leaf(())
     }
 
-    fn visit_bool<E>(self, truth: bool) -> Result<Node<'de>, E> {
-        Ok(Node::Truth(truth))
+    fn visit_bool<E: Error>(self, truth: bool) -> Result<(), E> {
+        self.leaf(truth)
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(number.into()))
+    fn visit_u64<E: Error>(self, number: u64) -> Result<(), E> {
+        self.leaf(number)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<Node<'de>, E> {
-        Ok(Node::Number(number.into()))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<(), E> {
+        self.leaf(number)
     }
 
-    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Node<'de>, E> {
-        Number::from_f64(number)
-            .map(Node::Number)
-            .ok_or_else(|| E::custom("a number out of range"))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Node<'de>, E> {
-        Ok(Node::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node<'de>, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element()? {
-            items.push(item);
+    fn visit_f64<E: Error>(self, number: f64) -> Result<(), E> {
+        // It would be written as null.
+        if !number.is_finite() {
+            return Err(E::custom("a number out of range"));
         }
-        Ok(Node::Array(items))
+        self.leaf(number)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
-        let mut fields: Vec<(Cow<'de, str>, Node<'de>)> = Vec::new();
-        while let Some((Key(name), value)) = map.next_entry()? {
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.leaf(text)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        let out = self.0;
+        out.push(b'[');
+        let start = out.len();
+        while seq.next_element_seed(Spell(out))?.is_some() {
+            out.push(b',');
+        }
+        end(out, start, b']');
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let out = self.0;
+        out.push(b'{');
+        let start = out.len();
+        // Each with its comma.
+        let mut fields: Vec<(Cow<'de, str>, Range<usize>)> = Vec::with_capacity(8);
+        while let Some(Key(name)) = map.next_key()? {
             if name.contains('\0') {
-                return Err(serde::de::Error::custom("a NUL in a key"));
+                return Err(A::Error::custom("a NUL in a key"));
             }
-            fields.push((name, value));
+            let from = out.len();
+            Spell(out).leaf::<A::Error>(&name)?;
+            out.push(b':');
+            map.next_value_seed(Spell(out))?;
+            out.push(b',');
+            fields.push((name, from - start..out.len() - start));
         }
-        fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        // Readers differ in which of the two values they take: a change could hide in the other one.
-        if fields.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-            return Err(serde::de::Error::custom("a key twice"));
+        if !fields.is_sorted_by(|(a, _), (b, _)| a < b) {
+            fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            // Readers differ in which of the two values they take: a change could hide in the other one.
+            if fields.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+                return Err(A::Error::custom("a key twice"));
+            }
+            let as_read = out.split_off(start);
+            for (_, field) in fields {
+                out.extend_from_slice(&as_read[field]);
+            }
         }
-        Ok(Node::Object(fields))
+        end(out, start, b'}');
+        Ok(())
     }
 }
 
-fn write(node: &Node<'_>, out: &mut String) {
-    // Writing to a String cannot fail.
-    match node {
-        Node::Null => out.push_str("null"),
-        Node::Truth(truth) => drop(write!(out, "{truth}")),
-        Node::Number(number) => drop(write!(out, "{number}")),
-        Node::Text(text) => write_text(text, out),
-        Node::Array(items) => {
-            out.push('[');
-            for (at, item) in items.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write(item, out);
-            }
-            out.push(']');
-        }
-        Node::Object(fields) => {
-            out.push('{');
-            for (at, (name, value)) in fields.iter().enumerate() {
-                if at > 0 {
-                    out.push(',');
-                }
-                write_text(name, out);
-                out.push(':');
-                write(value, out);
-            }
-            out.push('}');
-        }
+/// Ends a list or an object that begins there: instead of the last comma, where it is not empty.
+fn end(out: &mut Vec<u8>, start: usize, bracket: u8) {
+    if out.len() > start {
+        out.pop();
     }
-}
-
-fn write_text(text: &str, out: &mut String) {
-    let _ = write!(out, "{}", Value::from(text));
+    out.push(bracket);
 }
 
 #[cfg(test)]
@@ -148,7 +135,9 @@ mod tests {
     fn one_spelling_for_one_content() {
         let spelled = "{ \"b\" : [ 1.50, -0, 1e2, true, null, \"\\u0041\\n\" ],\r\n \"a\":{\"é\":\"é\",\"\\u00e8\":{} } }";
         assert_eq!(
-            canonical(spelled).as_deref(),
+            canonical(spelled)
+                .map(|bytes| String::from_utf8(bytes).unwrap())
+                .as_deref(),
             Some("{\"a\":{\"è\":{},\"é\":\"é\"},\"b\":[1.5,-0.0,100.0,true,null,\"A\\n\"]}")
         );
     }
@@ -159,6 +148,11 @@ mod tests {
             "{",
             "[]",
             "1",
+            "null",
+            "\"{\"",
+            "{} {}",
+            r#"{"a":1,}"#,
+            r#"{"b":1,"a":2,"b":3}"#,
             r#"{"a":1e999}"#,
             r#"{"a":"\ud800"}"#,
             r#"{"a\u0000":1}"#,

@@ -1,8 +1,5 @@
 //! The hash of a link.
 
-use std::fmt::Write as _;
-
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use stardust_pipeline::store::ChainedEvent;
 
@@ -19,8 +16,9 @@ pub fn link(event: &ChainedEvent) -> Option<String> {
 }
 
 /// As [`link`], with the content as [`canonical`] gives it.
-pub(crate) fn link_canonical(event: &ChainedEvent, canonical: &str) -> String {
-    let text = |text: &str| Value::from(text).to_string();
+pub(crate) fn link_canonical(event: &ChainedEvent, canonical: &[u8]) -> String {
+    // Writing a text into memory has no way to fail.
+    let text = |text: &str| serde_json::to_string(text).unwrap_or_default();
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
     let mut hash = Sha256::new();
     for line in [
@@ -44,10 +42,11 @@ pub(crate) fn link_canonical(event: &ChainedEvent, canonical: &str) -> String {
 
 /// Lower hex digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble)]);
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
+        text.push(digit(byte >> 4));
+        text.push(digit(byte & 15));
     }
     text
 }

@@ -35,7 +35,7 @@ struct Fresh {
     /// Which record of the batch it came in.
     at: usize,
     event: ChainedEvent,
-    canonical: String,
+    canonical: Vec<u8>,
 }
 
 impl<S: Store> Recorder<S> {

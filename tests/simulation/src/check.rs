@@ -26,6 +26,9 @@ pub(crate) struct Check {
     pub(crate) ward: Arc<Mutex<Ward>>,
 }
 
+/// How often a receipt stands in the log with a time.
+type Copies = BTreeMap<(String, i64), u32>;
+
 /// A record of the raw topic.
 struct Raw {
     at: (i32, i64),
@@ -103,8 +106,9 @@ impl Check {
         self.what_was_measured();
         self.observations();
         self.legacy();
-        self.audit(&raws);
-        self.letters(&raws);
+        let copies = self.copies(&raws);
+        self.audit(&copies);
+        self.letters(&copies);
         self.books().await;
         self.chains().await;
     }
@@ -131,9 +135,9 @@ impl Check {
 
     /// How often a receipt stands in the log with a time, microseconds: in the raw topic with its timestamp, or as a
     /// letter of the door with its last try.
-    fn copies(&self, raws: &[Raw]) -> BTreeMap<(String, i64), u32> {
+    fn copies(&self, raws: &[Raw]) -> Copies {
         let wire = &self.fleet.rules.wire;
-        let mut copies: BTreeMap<(String, i64), u32> = BTreeMap::new();
+        let mut copies = Copies::new();
         for raw in raws {
             let key = (raw.record.receipt_id.clone(), raw.timestamp_ms * 1_000);
             *copies.entry(key).or_default() += 1;
@@ -289,12 +293,16 @@ impl Check {
                 self.broken("an Observation record cannot be read".to_owned());
                 continue;
             };
-            let stored = {
+            let as_stored = {
                 let state = self.fleet.world.state();
-                let id = record.id.parse().ok();
-                id.and_then(|id| state.store.observations.get(&id).map(|d| d.resource.clone()))
+                let stored = record
+                    .id
+                    .parse()
+                    .ok()
+                    .and_then(|id| state.store.observations.get(&id));
+                stored.is_some_and(|document| document.resource == record.resource)
             };
-            if stored.as_deref() != Some(&*record.resource) {
+            if !as_stored {
                 self.broken(format!("{} was published as it is not stored", record.id));
             }
             if !seen.insert(record.id.to_string()) {
@@ -335,9 +343,8 @@ impl Check {
 
     /// Every event was published once for each raw record that led to it, and those of a gateway's new readings in the
     /// order of the raw topic.
-    fn audit(&self, raws: &[Raw]) {
+    fn audit(&self, copies: &Copies) {
         let wire = &self.fleet.rules.wire;
-        let copies = self.copies(raws);
         let written: BTreeMap<String, (i32, i64, i32)> = {
             let state = self.fleet.world.state();
             let main = state.store.observations.values().filter(|d| d.main);
@@ -404,9 +411,8 @@ impl Check {
     }
 
     /// Letters were published once for each raw record that led to them, and every open one was.
-    fn letters(&self, raws: &[Raw]) {
+    fn letters(&self, copies: &Copies) {
         let wire = &self.fleet.rules.wire;
-        let copies = self.copies(raws);
         let topics = &self.fleet.topics;
         for (shelf, subject, topic) in [
             (Shelf::Dead, Subject::Dead, &topics.dead),

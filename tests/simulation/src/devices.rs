@@ -200,11 +200,10 @@ impl Gateway {
         let note = |what: &str| self.fleet.world.note("gateway", what, number, String::new);
         match answered {
             Some(Ok(all)) => {
-                let receipts = all.iter().map(|t| format!("{} {:?}", t.receipt_id, t.processing));
-                let receipts = receipts.collect::<Vec<_>>().join(" ");
-                self.fleet
-                    .world
-                    .note("gateway", "is answered", number, || receipts);
+                self.fleet.world.note("gateway", "is answered", number, || {
+                    let receipts = all.iter().map(|t| format!("{} {:?}", t.receipt_id, t.processing));
+                    receipts.collect::<Vec<_>>().join(" ")
+                });
                 let mut post = self.post.open();
                 let ended = post.moment();
                 post.acknowledged += all.len();

@@ -170,8 +170,8 @@ impl LogState {
     /// Where a record goes, or why it never will.
     pub(crate) fn place(&self, record: &NewRecord) -> Result<Place, LogError> {
         let parts = self.parts(&record.topic)?;
-        let refused = record.value.windows(REFUSED.len()).any(|part| part == REFUSED);
-        if record.value.len() > LARGEST || (refused && record.topic.as_str().ends_with(".raw")) {
+        let refused = || record.value.windows(REFUSED.len()).any(|part| part == REFUSED);
+        if record.value.len() > LARGEST || (record.topic.as_str().ends_with(".raw") && refused()) {
             return Err(LogError::Refused("too large".to_owned()));
         }
         let count = i32::try_from(parts.len()).unwrap_or(i32::MAX);

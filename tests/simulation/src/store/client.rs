@@ -218,7 +218,8 @@ impl Store for SimStore {
         to: i64,
     ) -> Result<Vec<ObservationDocument>, StoreError> {
         self.read("observations_at", |s| {
-            s.observations_at(topic, partition, from, to)
+            let found = s.observations_at(topic, partition, from, to);
+            found.into_iter().cloned().collect()
         })
         .await
     }
@@ -235,8 +236,8 @@ impl Store for SimStore {
             let written = found.into_iter().map(|d| Written {
                 id: d.id,
                 main: d.main,
-                writer: d.writer,
-                legacy: d.legacy.map(|l| (l.collection, l.id)),
+                writer: d.writer.clone(),
+                legacy: d.legacy.as_ref().map(|l| (l.collection.clone(), l.id.clone())),
             });
             written.collect()
         })

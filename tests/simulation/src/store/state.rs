@@ -70,13 +70,13 @@ impl StoreState {
         partition: i32,
         from: i64,
         to: i64,
-    ) -> Vec<ObservationDocument> {
+    ) -> Vec<&ObservationDocument> {
         if from > to {
             return Vec::new();
         }
         let place = |offset| (topic.to_owned(), partition, offset);
         let ids = self.at.range(place(from)..=place(to)).flat_map(|(_, ids)| ids);
-        let mut found: Vec<_> = ids.filter_map(|id| self.observations.get(id)).cloned().collect();
+        let mut found: Vec<_> = ids.filter_map(|id| self.observations.get(id)).collect();
         found.sort_by_key(|d| (d.writer.position.offset, d.writer.position.item, d.id));
         found
     }
