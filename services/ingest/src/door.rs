@@ -96,7 +96,8 @@ impl<M> Clone for Door<M> {
 
 /// What runs behind the door: a lane for each partition, and the forwarder where there is a spool.
 pub struct Running {
-    stop: watch::Sender<bool>,
+    /// One for each task: several that wait for one order would hear it in an order of tokio's own chance.
+    stops: Vec<watch::Sender<bool>>,
     failed: watch::Receiver<Option<LogError>>,
     tasks: JoinSet<()>,
 }
@@ -116,10 +117,19 @@ impl Running {
 
     /// Finishes what the lanes have taken; false where that took longer than `within`.
     pub async fn stop(mut self, within: Duration) -> bool {
-        self.stop.send_replace(true);
+        for stop in &self.stops {
+            stop.send_replace(true);
+        }
         timeout(within, async { while self.tasks.join_next().await.is_some() {} })
             .await
             .is_ok()
+    }
+
+    /// The order to stop of one more task.
+    fn stopping(&mut self) -> watch::Receiver<bool> {
+        let (stop, stopping) = watch::channel(false);
+        self.stops.push(stop);
+        stopping
     }
 }
 
@@ -148,9 +158,12 @@ impl<M: Rules> Door<M> {
             topic: config.topics.dead.clone(),
             mapping_version: rules.version().to_owned(),
         };
-        let (stop, stopping) = watch::channel(false);
         let (failed, failure) = watch::channel(None);
-        let mut tasks = JoinSet::new();
+        let mut running = Running {
+            stops: Vec::new(),
+            failed: failure,
+            tasks: JoinSet::new(),
+        };
         let mut lanes = Vec::new();
         for partition in 0..partitions {
             let (sender, jobs) = mpsc::channel(config.lane_capacity.max(1));
@@ -164,12 +177,8 @@ impl<M: Rules> Door<M> {
                 confirm_within: config.confirm_within,
                 failed: failed.clone(),
             };
-            tasks.spawn(lane::run(
-                lane,
-                config.publish_records.max(1),
-                jobs,
-                stopping.clone(),
-            ));
+            let (most, stop) = (config.publish_records.max(1), running.stopping());
+            running.tasks.spawn(lane::run(lane, most, jobs, stop));
         }
         if let Some(backlog) = backlog {
             let forwarder = Forwarder {
@@ -182,7 +191,8 @@ impl<M: Rules> Door<M> {
                 failed,
                 backoff: config.backoff.clone(),
             };
-            tasks.spawn(forwarder.run(stopping));
+            let stop = running.stopping();
+            running.tasks.spawn(forwarder.run(stop));
         }
         let intake = Intake {
             memory: Arc::new(Semaphore::new(config.body_memory.min(Semaphore::MAX_PERMITS))),
@@ -193,11 +203,6 @@ impl<M: Rules> Door<M> {
             lanes,
             metrics,
             inline: OnceLock::new(),
-        };
-        let running = Running {
-            stop,
-            failed: failure,
-            tasks,
         };
         Ok((
             Self {
@@ -240,9 +245,9 @@ impl<M: Rules> Door<M> {
                 confirm_within: config.confirm_within,
             };
             let most = config.publish_records.max(1);
-            let stop = || running.stop.subscribe();
-            running.tasks.spawn(lane::run(local_lane, most, jobs, stop()));
-            running.tasks.spawn(forwarding.run(stop()));
+            let (lane_stop, forwarding_stop) = (running.stopping(), running.stopping());
+            running.tasks.spawn(lane::run(local_lane, most, jobs, lane_stop));
+            running.tasks.spawn(forwarding.run(forwarding_stop));
         }
         intake.metrics.is_async.set(fallback.mode.is_async().into());
         let inline = Inline {
