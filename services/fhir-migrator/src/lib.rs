@@ -20,6 +20,7 @@ mod histories;
 mod progress;
 pub mod report;
 mod rollback;
+mod suspects;
 mod tally;
 mod verify;
 

@@ -51,7 +51,7 @@ mod times;
 mod value;
 
 pub use account::Account;
-pub use body::{Keys, keys_of};
+pub use body::{Keys, database_of, kept, keys_of};
 pub use document::{DocumentError, Entries, HistoryDocument, Shape};
 pub use entry::Entry;
 pub(crate) use examine::{Examined, examine};
