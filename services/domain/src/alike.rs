@@ -47,7 +47,9 @@ pub fn alike(patient: PatientId, at: Timestamp, resource: &str) -> Option<Alike>
 /// The number with its unit and, off scale, its comparator, as a text that is equal for equal values.
 fn value(of: &Fields<'_>, code: &str) -> Option<String> {
     let quantity = of.get("valueQuantity")?.object()?;
-    let number = Decimal::from_number(quantity.get("value")?.number()?).ok()?.plain();
+    let number = Decimal::from_number(quantity.get("value")?.number()?)
+        .ok()?
+        .plain();
     let text = |name| quantity.get(name).and_then(Raw::text).unwrap_or_default();
     Some(format!("{code}={}{number} {}", text("comparator"), text("code")))
 }
@@ -99,7 +101,9 @@ mod tests {
     #[test]
     fn components_count_by_their_codes_in_any_order() {
         let part = |code: &str, value: u8| {
-            format!(r#"{{"code":{{"coding":[{{"code":"{code}"}}]}},"valueQuantity":{{"value":{value},"code":"mm[Hg]"}}}}"#)
+            format!(
+                r#"{{"code":{{"coding":[{{"code":"{code}"}}]}},"valueQuantity":{{"value":{value},"code":"mm[Hg]"}}}}"#
+            )
         };
         let pressure = |parts: [String; 2]| {
             format!(

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod claim;
+mod cursor;
 mod entries;
 mod error;
 mod feed;

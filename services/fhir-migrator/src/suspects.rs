@@ -4,7 +4,6 @@
 //! stored of this database is left out, be it of this run or of one before: it is in the source itself. So the number is
 //! the same in a dry run, after a kill and in a second run; but for readings that come in live meanwhile.
 
-use std::cell::Cell;
 use std::collections::{BTreeSet, HashSet};
 
 use stardust_domain::alike::{Alike, alike};
@@ -12,19 +11,19 @@ use stardust_domain::history;
 use stardust_domain::ids::PatientId;
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::alike::AtTimes;
-use stardust_pipeline::history::{Documents, Source, SourceError};
+use stardust_pipeline::history::Source;
 use stardust_pipeline::patience::patiently;
 use stardust_pipeline::store::{ObservationDocument, StoreError};
 use tokio::sync::watch;
 
 use crate::MigrateError;
+use crate::cursor::Cursor;
 use crate::entries::Workshop;
 use crate::progress::{CollectionProgress, Progress};
 
 /// Readings that the store is asked for together.
 const TOGETHER: usize = 5_000;
 const DOCUMENTS: usize = 500;
-const BYTES: usize = 1 << 20;
 
 /// What was seen of a source, and what waits to be compared.
 #[derive(Default)]
@@ -46,18 +45,9 @@ impl Suspects {
         let mut suspects = Self::default();
         for collection in collections {
             let Some(end) = &collection.place else { continue };
-            let (opened, mut place): (_, Option<String>) = (Cell::new(None), None);
-            while place.as_ref() != Some(end) {
-                let batch = patiently(stopping, || async {
-                    let mut documents = match opened.take() {
-                        Some(documents) => documents,
-                        None => source.open(&collection.name, place.as_deref()).await?,
-                    };
-                    let batch = documents.next(DOCUMENTS, BYTES).await?;
-                    opened.set(Some(documents));
-                    Ok::<_, SourceError>(batch)
-                })
-                .await?;
+            let mut documents = Cursor::new(source, &collection.name, stopping);
+            'collection: loop {
+                let batch = documents.next(DOCUMENTS).await?;
                 if batch.is_empty() {
                     break;
                 }
@@ -65,10 +55,8 @@ impl Suspects {
                     let text = document.text.as_deref().unwrap_or_default();
                     let measured = workshop.measured(&collection.name, text);
                     suspects.seen.extend(measured.iter().map(|m| m.digest));
-                    let reached = document.place == *end;
-                    place = Some(document.place);
-                    if reached {
-                        break;
+                    if document.place == *end {
+                        break 'collection;
                     }
                 }
             }
@@ -78,7 +66,8 @@ impl Suspects {
 
     /// Takes what readings of a collection measure.
     pub(crate) fn take(&mut self, collection: usize, measured: Vec<Alike>) {
-        self.open.extend(measured.into_iter().map(|one| (collection, one)));
+        self.open
+            .extend(measured.into_iter().map(|one| (collection, one)));
     }
 
     /// Whether it is time to compare.
@@ -97,7 +86,8 @@ impl Suspects {
         if self.open.is_empty() {
             return Ok(());
         }
-        let times: BTreeSet<(PatientId, Timestamp)> = self.open.iter().map(|(_, m)| (m.patient, m.at)).collect();
+        let times: BTreeSet<(PatientId, Timestamp)> =
+            self.open.iter().map(|(_, m)| (m.patient, m.at)).collect();
         let times: Vec<(PatientId, Timestamp)> = times.into_iter().collect();
         let found = patiently(stopping, || store.observations_at_times(&times)).await?;
         let elsewhere = found.iter().filter(|document| !is_of(document, database));

@@ -146,6 +146,7 @@ fn agrees(report: &Value, books: &Value) {
             ("entries", "entries"),
             ("duplicates", "duplicates"),
             ("emitted", "readings"),
+            ("suspected_duplicates", "suspected_duplicates"),
             ("rejected", "dead"),
             ("parked", "parked"),
             ("without_readings", "entries_of_placeholders"),

@@ -92,7 +92,10 @@ impl Account {
             };
             *counted += 1;
             if let (Verdict::Emit(patient), Some(at)) = (&reading.verdict, reading.effective) {
-                let found = reading.observations.iter().filter_map(|o| alike(*patient, at, &o.json));
+                let found = reading
+                    .observations
+                    .iter()
+                    .filter_map(|o| alike(*patient, at, &o.json));
                 for one in found {
                     // Fields of one entry that hold the same are no copies of each other.
                     if !measured.contains(&one) {
