@@ -476,7 +476,7 @@ pub fn a_document_of_16_mb_is_one_of_many() {
     let mut entries: Vec<Document> = Vec::new();
     // 16 MiB are the most; the index of an entry and what stands around it take a few bytes more than the entry.
     let size = |n: &Document| n.to_vec().expect("it is BSON").len() + 10;
-    let mut room = (16 << 20) - 200;
+    let mut room: usize = (16 << 20) - 200;
     for n in 0.. {
         let of = DateTime::from_millis(start + n * 1_000);
         let entry = doc! {"systolic": 131, "diastolic": 84, "pulse": 71, "timestamp": of, "remark": &remark};
