@@ -270,10 +270,14 @@ impl KafkaConfig {
             // With a heartbeat a member hears that the group changes: a partition that moves between two that stay waits
             // for two of them. librdkafka looks every 500 ms whether one is due; of that interval it would miss some.
             .set("heartbeat.interval.ms", "400")
-            .set("fetch.wait.max.ms", "100")
+            // A partition that is given is asked for once the answer that is waited for has come.
+            .set("fetch.wait.max.ms", "250")
             .set("fetch.queue.backoff.ms", "20")
-            .set("fetch.max.bytes", "8388608")
-            .set("queued.max.messages.kbytes", "16384");
+            // A batch or two ahead. More is memory for nothing, and is fetched twice: a member that works longer than its
+            // patience pauses, which throws away what was fetched.
+            .set("fetch.message.max.bytes", "524288")
+            .set("fetch.max.bytes", LARGEST_RECORD_BYTES.to_string())
+            .set("queued.max.messages.kbytes", "2048");
         self.with_properties(config, Some(worker))
     }
 

@@ -146,8 +146,8 @@ impl AssociationStore for MongoStore {
                 bounded(documents.update_many(lasting, change)).await?;
             }
         }
-        let opened: Vec<Absent> = changes.opened.iter().map(absent).collect::<Result<_, _>>()?;
-        self.insert_absent(self.fhir_db(), &opened).await?;
+        self.insert_absent(self.fhir_db(), &changes.opened, absent)
+            .await?;
         let change = doc! {"$max": {"at": date(refreshed)}};
         bounded(documents.update_one(only, change).upsert(true)).await?;
         Ok(())

@@ -71,15 +71,15 @@ impl MongoStore {
     }
 
     pub(crate) async fn keep_checkpoints(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
-        let mut absent = Vec::with_capacity(checkpoints.len());
-        for c in checkpoints {
-            absent.push(Absent {
+        self.insert_absent(self.fhir_db(), checkpoints, |c| {
+            Ok(Absent {
                 collection: CHECKPOINTS,
                 id: DocumentId::Text(format!("{}:{}:{}", c.mark.label(), c.chain, c.seq)),
                 fields: to_bson(c)?,
-            });
-        }
-        self.insert_absent(self.fhir_db(), &absent).await.map(drop)
+            })
+        })
+        .await
+        .map(drop)
     }
 
     pub(crate) async fn read_checkpoints(

@@ -5,8 +5,6 @@
 //! collection, known to every server. Both are written here straight as BSON: `Client::bulk_write` takes its
 //! documents as trees only, which costs several times the CPU (`benches/mongo.rs`).
 
-use std::ops::Range;
-
 use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::{Document, RawDocumentBuf};
@@ -19,8 +17,9 @@ use crate::writer::{Key, Writer};
 
 /// Most documents in one command.
 const MOST_DOCUMENTS: usize = 1_000;
-/// Most bytes of documents in one command: a command is a document itself, of 16 MiB at most.
-const MOST_BYTES: usize = 8 << 20;
+/// Most bytes of documents in one command. The driver copies a command several times on its way out; beyond this size
+/// that costs memory in each member, and a server gains nothing by it.
+const MOST_BYTES: usize = 1 << 20;
 /// A document that no server takes.
 const TOO_LARGE: usize = (16 << 20) - 1_024;
 
@@ -57,49 +56,80 @@ pub(crate) struct Absent {
     pub(crate) fields: RawDocumentBuf,
 }
 
-impl MongoStore {
-    /// Inserts what is absent; true for each document that this call inserted.
-    pub(crate) async fn insert_absent(
-        &self,
-        database: &Database,
-        documents: &[Absent],
-    ) -> Result<Vec<bool>, StoreError> {
-        if let Some(large) = documents.iter().find(|d| d.fields.as_bytes().len() > TOO_LARGE) {
-            return Err(StoreError::Refused(format!(
-                "a document of {} bytes in {}: MongoDB takes 16 MiB",
-                large.fields.as_bytes().len(),
-                large.collection
-            )));
-        }
-        let mut inserted = vec![false; documents.len()];
-        for range in commands(documents) {
-            let part = &documents[range.clone()];
-            let flags = &mut inserted[range];
-            let bulk_write = self.bulk() == Bulk::Fitting && self.knows_bulk_write().await?;
-            if !bulk_write || !by_bulk_write(&self.admin_db(), database.name(), part, flags).await? {
-                by_update(database, part, flags).await?;
-            }
-        }
-        Ok(inserted)
+/// The documents of one command.
+#[derive(Debug, Default)]
+struct Together {
+    documents: Vec<Absent>,
+    bytes: usize,
+}
+
+impl Together {
+    /// Whether a document of this size goes with them.
+    fn takes(&self, size: usize) -> bool {
+        self.documents.is_empty() || self.documents.len() < MOST_DOCUMENTS && self.bytes + size <= MOST_BYTES
+    }
+
+    fn add(&mut self, document: Absent) {
+        self.bytes += document.size();
+        self.documents.push(document);
     }
 }
 
-/// Cuts documents into commands that a server takes.
-fn commands(documents: &[Absent]) -> Vec<Range<usize>> {
-    let mut ranges = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (at, document) in documents.iter().enumerate() {
-        let size = document.fields.as_bytes().len();
-        if at > start && (at - start == MOST_DOCUMENTS || bytes + size > MOST_BYTES) {
-            ranges.push(start..at);
-            (start, bytes) = (at, 0);
+impl Absent {
+    fn size(&self) -> usize {
+        self.fields.as_bytes().len()
+    }
+}
+
+impl MongoStore {
+    /// Inserts what is absent, as `absent` writes it; true for each document that this call inserted. A command is sent
+    /// before the next is written: a call that breaks off leaves any part.
+    pub(crate) async fn insert_absent<T: Sync>(
+        &self,
+        database: &Database,
+        documents: &[T],
+        absent: fn(&T) -> Result<Absent, StoreError>,
+    ) -> Result<Vec<bool>, StoreError> {
+        let mut inserted = Vec::with_capacity(documents.len());
+        let mut together = Together::default();
+        for document in documents {
+            let document = absent(document)?;
+            let size = document.size();
+            if size > TOO_LARGE {
+                return Err(StoreError::Refused(format!(
+                    "a document of {size} bytes in {}: MongoDB takes 16 MiB",
+                    document.collection
+                )));
+            }
+            if !together.takes(size) {
+                self.insert_together(database, &together.documents, &mut inserted)
+                    .await?;
+                together = Together::default();
+            }
+            together.add(document);
         }
-        bytes += size;
+        if !together.documents.is_empty() {
+            self.insert_together(database, &together.documents, &mut inserted)
+                .await?;
+        }
+        Ok(inserted)
     }
-    if start < documents.len() {
-        ranges.push(start..documents.len());
+
+    async fn insert_together(
+        &self,
+        database: &Database,
+        documents: &[Absent],
+        inserted: &mut Vec<bool>,
+    ) -> Result<(), StoreError> {
+        let before = inserted.len();
+        inserted.resize(before + documents.len(), false);
+        let flags = &mut inserted[before..];
+        let bulk_write = self.bulk() == Bulk::Fitting && self.knows_bulk_write().await?;
+        if !bulk_write || !by_bulk_write(&self.admin_db(), database.name(), documents, flags).await? {
+            by_update(database, documents, flags).await?;
+        }
+        Ok(())
     }
-    ranges
 }
 
 /// One `bulkWrite` command; false where the server does not know it (a member of an older version became primary).
@@ -301,13 +331,25 @@ mod tests {
         }
     }
 
+    /// How many documents go together, of these sizes.
+    fn commands(sizes: impl Iterator<Item = usize>) -> Vec<usize> {
+        let mut commands = Vec::new();
+        let mut together = Together::default();
+        for document in sizes.map(absent) {
+            if !together.takes(document.size()) {
+                commands.push(std::mem::take(&mut together).documents.len());
+            }
+            together.add(document);
+        }
+        commands.push(together.documents.len());
+        commands
+    }
+
     #[test]
     fn commands_stay_below_what_a_server_takes() {
-        let many: Vec<_> = (0..2_001).map(|_| absent(10)).collect();
-        assert_eq!(commands(&many), [0..1_000, 1_000..2_000, 2_000..2_001]);
-        let large: Vec<_> = (0..4).map(|_| absent(5 << 20)).collect();
-        assert_eq!(commands(&large), [0..1, 1..2, 2..3, 3..4]);
-        assert!(commands(&[]).is_empty());
+        assert_eq!(commands((0..2_001).map(|_| 10)), [1_000, 1_000, 1]);
+        assert_eq!(commands((0..4).map(|_| 600 << 10)), [1, 1, 1, 1]);
+        assert_eq!(commands([5 << 20, 10, 10].into_iter()), [1, 2]);
     }
 
     #[test]

@@ -23,22 +23,22 @@ fn history(name: &str) -> Result<&'static str, StoreError> {
 
 impl MongoStore {
     pub(crate) async fn put_legacy(&self, documents: &[LegacyDocument]) -> Result<Vec<bool>, StoreError> {
-        let mut absent = Vec::with_capacity(documents.len());
-        for document in documents {
-            let content = &document.content;
-            let (id, fields) = extended::document(&content.document)?;
-            if id.to_hex() != content.id {
-                return Err(StoreError::Refused(
-                    "a legacy document whose _id is not the id that it was announced with".to_owned(),
-                ));
-            }
-            absent.push(Absent {
-                collection: history(&content.collection)?,
-                id: DocumentId::Object(id),
-                fields,
-            });
-        }
-        let inserted = self.insert_absent(self.main_db(), &absent).await?;
+        let inserted = self
+            .insert_absent(self.main_db(), documents, |document| {
+                let content = &document.content;
+                let (id, fields) = extended::document(&content.document)?;
+                if id.to_hex() != content.id {
+                    return Err(StoreError::Refused(
+                        "a legacy document whose _id is not the id that it was announced with".to_owned(),
+                    ));
+                }
+                Ok(Absent {
+                    collection: history(&content.collection)?,
+                    id: DocumentId::Object(id),
+                    fields,
+                })
+            })
+            .await?;
         // A unique index of the main database that is not the one of `_id` could refuse as well: that is no presence.
         let others: Vec<(String, String)> = documents
             .iter()

@@ -67,17 +67,15 @@ fn state_of(fields: Fields<'_>) -> Result<LetterState, StoreError> {
 
 impl MongoStore {
     pub(crate) async fn put_letters(&self, letters: &[Letter]) -> Result<Vec<Won>, StoreError> {
-        let absent = letters
-            .iter()
-            .map(|letter| {
+        let inserted = self
+            .insert_absent(self.fhir_db(), letters, |letter| {
                 Ok(Absent {
                     collection: shelf_name(letter.shelf),
                     id: DocumentId::Text(letter.id.clone()),
                     fields: to_bson(letter, true)?,
                 })
             })
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        let inserted = self.insert_absent(self.fhir_db(), &absent).await?;
+            .await?;
         let mut stored = HashMap::new();
         for shelf in [Shelf::Dead, Shelf::Parked] {
             let ids: Vec<&str> = letters
@@ -216,20 +214,17 @@ impl MongoStore {
     }
 
     pub(crate) async fn put_raw(&self, records: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-        let absent = records
-            .iter()
-            .map(|(receipt, record)| {
-                let mut fields = Writer::with_capacity(record.len() + 64);
-                fields.binary("record", record);
-                Ok(Absent {
-                    collection: RAW,
-                    id: DocumentId::Text(receipt.clone()),
-                    fields: fields.finish()?,
-                })
+        self.insert_absent(self.fhir_db(), records, |(receipt, record)| {
+            let mut fields = Writer::with_capacity(record.len() + 64);
+            fields.binary("record", record);
+            Ok(Absent {
+                collection: RAW,
+                id: DocumentId::Text(receipt.clone()),
+                fields: fields.finish()?,
             })
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        self.insert_absent(self.fhir_db(), &absent).await?;
-        Ok(())
+        })
+        .await
+        .map(drop)
     }
 
     pub(crate) async fn read_raw(&self, receipt_id: &str) -> Result<Option<Vec<u8>>, StoreError> {

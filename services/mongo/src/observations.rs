@@ -125,37 +125,35 @@ impl MongoStore {
         &self,
         documents: &[ObservationDocument],
     ) -> Result<Vec<Won>, StoreError> {
-        let absent = documents
-            .iter()
-            .map(|document| {
+        let inserted = self
+            .insert_absent(self.fhir_db(), documents, |document| {
                 Ok(Absent {
                     collection: OBSERVATIONS,
                     id: DocumentId::Text(document.id.to_string()),
                     fields: to_bson(document)?,
                 })
             })
-            .collect::<Result<Vec<_>, StoreError>>()?;
-        let inserted = self.insert_absent(self.fhir_db(), &absent).await?;
-        let present: Vec<&str> = absent
+            .await?;
+        let present: Vec<String> = documents
             .iter()
             .zip(&inserted)
             .filter(|(_, inserted)| !**inserted)
-            .map(|(absent, _)| match &absent.id {
-                DocumentId::Text(id) => id.as_str(),
-                DocumentId::Object(_) => "",
-            })
+            .map(|(document, _)| document.id.to_string())
             .collect();
+        let present: Vec<&str> = present.iter().map(String::as_str).collect();
         let mut authors = self.authors(OBSERVATIONS, &present).await?;
-        absent
+        documents
             .iter()
             .zip(inserted)
-            .map(|(absent, inserted)| match &absent.id {
-                DocumentId::Text(id) if !inserted => authors
-                    .remove(id.as_str())
+            .map(|(document, inserted)| {
+                if inserted {
+                    return Ok(Won::Inserted);
+                }
+                authors
+                    .remove(&document.id.to_string())
                     .map(Won::Present)
                     // It was there, and is gone: a rollback took it meanwhile.
-                    .ok_or_else(|| StoreError::Conflict("an Observation was removed meanwhile".to_owned())),
-                _ => Ok(Won::Inserted),
+                    .ok_or_else(|| StoreError::Conflict("an Observation was removed meanwhile".to_owned()))
             })
             .collect()
     }
