@@ -63,6 +63,15 @@ impl Database {
         }
     }
 
+    /// Makes a user with a role on a database.
+    pub fn add_user(&self, name: &str, password: &str, role: &str, database: &str) {
+        let user = doc! {"createUser": name, "pwd": password, "roles": [{"role": role, "db": database}]};
+        let admin = self.client.database("admin");
+        self.runtime
+            .block_on(async { admin.run_command(user).await })
+            .expect("the database answers");
+    }
+
     /// The documents of a collection.
     pub fn documents(&self, database: &str, collection: &str) -> Vec<Document> {
         self.runtime.block_on(async {

@@ -83,11 +83,8 @@ impl Service {
     }
 
     /// Sends a signal by name.
-    pub fn signal(&self, signal: &str) {
-        let done = Command::new("kill")
-            .args([format!("-{signal}"), self.pid().to_string()])
-            .status();
-        assert!(done.expect("kill").success());
+    pub fn signal(&self, name: &str) {
+        signal(self.pid(), name);
     }
 
     /// Its exit status, where it has ended.
@@ -129,6 +126,14 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Sends a signal by name to a process that was started here and not waited for.
+pub fn signal(pid: u32, name: &str) {
+    let done = Command::new("kill")
+        .args([format!("-{name}"), pid.to_string()])
+        .status();
+    assert!(done.expect("kill").success());
 }
 
 fn copy(stdout: impl BufRead, mut file: File, addresses: &mpsc::Sender<SocketAddr>) {

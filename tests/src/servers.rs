@@ -55,7 +55,12 @@ impl Server {
 
     /// Starts it again on the same data and port.
     pub fn again(&self) {
-        let address = tool(&self.script, "start", self.folder.path(), &[]);
+        self.again_with(&[]);
+    }
+
+    /// As [`Self::again`], with settings that it keeps.
+    pub fn again_with(&self, settings: &[&str]) {
+        let address = tool(&self.script, "start", self.folder.path(), settings);
         assert_eq!(address, self.address, "the server came back elsewhere");
     }
 }

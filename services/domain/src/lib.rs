@@ -4,6 +4,7 @@
 //! passed in, so that the same raw record always becomes the same documents.
 #![warn(missing_docs)]
 
+pub mod alike;
 pub mod audit;
 mod call;
 mod catalogue;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::catalogue::{BUILTIN, Catalogue};
-use crate::history::{self, Examined};
+use crate::history::{self, Examined, Whose};
 use crate::ids::PatientId;
 use crate::judge::{Mapped, NotEnough, Rules, Urls};
 use crate::outcome::Source;
@@ -122,7 +122,7 @@ impl Mapping {
     ) -> Result<Mapped, NotEnough> {
         // Entries of a migration are mapped by rules of their own, from another kind of raw item.
         if reading.source == Source::Migration {
-            return Err(NotEnough);
+            return history::again(self.rules(), reading);
         }
         self.rules().again(
             reading.raws,
@@ -135,7 +135,7 @@ impl Mapping {
 
     /// Judges an entry of a history document, and tells what else there is to say of it.
     pub(crate) fn examine(&self, envelope: &Envelope<'_>, registry: &Registry) -> Examined {
-        history::examine(self.rules(), envelope, registry)
+        history::examine(self.rules(), envelope, Whose::Of(registry))
     }
 
     fn rules(&self) -> Rules<'_> {

@@ -201,17 +201,35 @@ pub fn remap(mapping: &Mapping, reading: &Reading<'_>) -> Result<Remapped, NotRe
     Ok(remapped)
 }
 
-/// The kind in a key: `obs|1|<address>|<kind>|…`.
+/// The kind in a key: `obs|1|<address>|<kind>|…`, `mig|1|<collection>|<document>|<SHA-256>|<kind>[|<field>]`. A document's
+/// id may be any text.
 fn kind_of_key(key: &str) -> Option<&str> {
-    key.split('|').nth(3)
+    if !key.starts_with("mig|") {
+        return key.split('|').nth(3);
+    }
+    let is_hash = |part: &str| part.len() == 64 && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let mut behind = None;
+    for part in key.rsplit('|') {
+        if is_hash(part) {
+            return behind;
+        }
+        behind = Some(part);
+    }
+    None
 }
 
 /// The kind in the key that a resource carries.
 #[must_use]
 pub fn kind_of(resource: &str) -> Option<&str> {
-    let from = resource.find("\"obs|1|")? + 1;
+    let from = resource.find("\"obs|1|").or_else(|| resource.find("\"mig|1|"))? + 1;
     let key = &resource[from..];
-    kind_of_key(&key[..key.find('"')?])
+    let mut escaped = false;
+    let end = key.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    kind_of_key(&key[..end?])
 }
 
 fn amended(at: usize, before: &Stored<'_>, fields: &Fields<'_>, fresh: &Observation) -> Option<Amended> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use stardust_domain::alike::Alike;
 use stardust_domain::history::{Account, CONTENT_TYPE, Entry, HistoryDocument};
 use stardust_domain::mapping::Mapping;
 use stardust_domain::outcome::Source;
@@ -42,6 +43,8 @@ pub(crate) struct Step {
     /// What they are of their collection's size.
     pub(crate) size: u64,
     pub(crate) tally: Tally,
+    /// What the readings in them measure.
+    pub(crate) measured: Vec<Alike>,
 }
 
 /// Records to publish together.
@@ -57,11 +60,12 @@ impl Chunk {
         self.records.len() >= RECORDS || self.bytes >= BYTES
     }
 
-    fn done(&mut self, document: &SourceDocument, tally: Tally) {
+    fn done(&mut self, document: &SourceDocument, tally: Tally, measured: Vec<Alike>) {
         let step = self.step.get_or_insert_default();
         step.place.clone_from(&document.place);
         step.size += document.size;
         step.tally.add(tally);
+        step.measured.extend(measured);
     }
 }
 
@@ -82,14 +86,14 @@ impl Workshop {
                     unreadable: 1,
                     ..Tally::default()
                 };
-                chunk.done(source, unreadable);
+                chunk.done(source, unreadable, Vec::new());
                 continue;
             };
             let mut account = Account::default();
             account.document(&document);
-            let mut published = 0;
+            let (mut published, mut measured) = (0, Vec::new());
             for entry in document.entries() {
-                account.entry(&entry, &self.mapping, &self.registry, self.received);
+                measured.extend(account.entry(&entry, &self.mapping, &self.registry, self.received));
                 if entry.repeated {
                     continue;
                 }
@@ -107,12 +111,24 @@ impl Workshop {
                 published,
                 ..Tally::from(account)
             };
-            chunk.done(source, tally);
+            chunk.done(source, tally, measured);
         }
         if chunk.step.is_some() || !chunk.records.is_empty() {
             hand_over(chunk);
         }
         Ok(())
+    }
+
+    /// What the readings of a document measure.
+    pub(crate) fn measured(&self, collection: &str, text: &str) -> Vec<Alike> {
+        let Ok(document) = HistoryDocument::read(&self.database, collection, text) else {
+            return Vec::new();
+        };
+        let mut account = Account::default();
+        let entries = document.entries();
+        entries
+            .flat_map(|entry| account.entry(&entry, &self.mapping, &self.registry, self.received))
+            .collect()
     }
 
     fn record(&self, document: &HistoryDocument<'_>, entry: &Entry) -> Result<NewRecord, WireError> {

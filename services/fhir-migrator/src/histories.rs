@@ -16,6 +16,7 @@ use stardust_domain::history::COLLECTIONS;
 use stardust_domain::mapping::Mapping;
 use stardust_domain::registry::Registry;
 use stardust_domain::time::Timestamp;
+use stardust_pipeline::alike::AtTimes;
 use stardust_pipeline::backoff::Backoff;
 use stardust_pipeline::history::Source;
 use stardust_pipeline::log::Log;
@@ -35,6 +36,7 @@ use crate::claim::Claim;
 use crate::entries::Workshop;
 use crate::feed::{Fed, Feed};
 use crate::progress::Progress;
+use crate::suspects::Suspects;
 
 /// The kind of these runs.
 pub const HISTORIES: &str = "histories";
@@ -141,7 +143,7 @@ impl<S: Runs> Keeper<'_, S> {
     }
 }
 
-impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
+impl<L: Log, S: Store + Runs + AtTimes, D: Source> Migrator<L, S, D> {
     /// Counts what a run would do. Nothing is written anywhere.
     ///
     /// # Errors
@@ -308,6 +310,9 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         seen: &watch::Sender<Progress>,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<Progress, MigrateError> {
+        let mut suspects =
+            Suspects::recall(&self.source, &workshop, &progress.collections, &stopping).await?;
+        let database = self.source.database().to_owned();
         let mut feed = Feed::start(
             self.source.clone(),
             workshop,
@@ -328,7 +333,10 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                     let Published::Done(lost) = published else {
                         break;
                     };
-                    apply(&mut progress, fed, lost, &mut refused);
+                    apply(&mut progress, fed, lost, &mut refused, &mut suspects);
+                    if suspects.are_many() {
+                        suspects.count(&self.store, &database, &mut progress, &stopping).await?;
+                    }
                     seen.send_replace(progress.clone());
                     if let Some(keeper) = keeper.as_mut()
                         && keeper.saved.elapsed() >= SAVE_EVERY
@@ -336,6 +344,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                         if claim.is_some_and(Claim::is_lost) {
                             return Err(MigrateError::TakenOver);
                         }
+                        suspects.count(&self.store, &database, &mut progress, &stopping).await?;
                         keeper.save(&progress, RunState::Running, &mut stopping).await?;
                     }
                 }
@@ -355,6 +364,9 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                 },
             }
         }
+        suspects
+            .count(&self.store, &database, &mut progress, &stopping)
+            .await?;
         if let Some(keeper) = keeper {
             let state = if progress.is_done() {
                 RunState::Finished
@@ -368,7 +380,13 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
 }
 
 /// Moves progress over a piece whose records are durable.
-fn apply(progress: &mut Progress, fed: Fed, lost: u64, refused: &mut BTreeMap<usize, u64>) {
+fn apply(
+    progress: &mut Progress,
+    fed: Fed,
+    lost: u64,
+    refused: &mut BTreeMap<usize, u64>,
+    suspects: &mut Suspects,
+) {
     match fed {
         Fed::Chunk(at, chunk) => {
             let collection = &mut progress.collections[at];
@@ -379,6 +397,7 @@ fn apply(progress: &mut Progress, fed: Fed, lost: u64, refused: &mut BTreeMap<us
                 collection.place = Some(step.place);
                 collection.read += step.size;
                 collection.tally.add(step.tally);
+                suspects.take(at, step.measured);
                 // Counted with the document that they are of, which may be longer than a chunk.
                 let lost = std::mem::take(waiting).min(collection.tally.published);
                 collection.tally.published -= lost;

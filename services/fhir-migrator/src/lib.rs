@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod claim;
+mod cursor;
 mod entries;
 mod error;
 mod feed;
@@ -20,6 +21,7 @@ mod histories;
 mod progress;
 pub mod report;
 mod rollback;
+mod suspects;
 mod tally;
 mod verify;
 

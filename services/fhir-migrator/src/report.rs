@@ -17,7 +17,7 @@ fn tally_json(tally: &Tally) -> Value {
         "documents": tally.documents, "unreadable": tally.unreadable, "shapes": tally.shapes, "own": tally.own,
         "entries": tally.entries, "published": tally.published, "duplicates": tally.duplicates,
         "refused": tally.refused, "without_readings": tally.without_readings, "readings": tally.readings(),
-        "emitted": tally.emitted, "parked": tally.parked, "rejected": tally.rejected,
+        "emitted": tally.emitted, "suspected_duplicates": tally.suspected, "parked": tally.parked, "rejected": tally.rejected,
         "placeholders": tally.placeholders, "notes": tally.notes, "left_over": tally.left_over,
         "oldest": instant(tally.oldest), "newest": instant(tally.newest), "balanced": tally.balances(),
     })
@@ -108,6 +108,10 @@ fn details(out: &mut String, c: &CollectionProgress) {
         (t.own, "documents of our own, skipped"),
         (t.refused, "entries that are too large for the log"),
         (t.without_readings, "entries without any reading"),
+        (
+            t.suspected,
+            "suspected duplicates: equal to another reading in patient, kind, time and value, stored all the same",
+        ),
     ] {
         if count > 0 {
             let _ = writeln!(out, "{name}: {count} {what}");

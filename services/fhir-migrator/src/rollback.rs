@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
+use stardust_domain::history;
 use stardust_domain::ids::PatientId;
 use stardust_domain::mapping::Mapping;
 use stardust_domain::outcome::AuditOutcome;
@@ -20,7 +21,7 @@ use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{Log, NewRecord};
 use stardust_pipeline::patience::patiently;
 use stardust_pipeline::publish::{Published, publish};
-use stardust_pipeline::runs::{Run, RunState, Runs};
+use stardust_pipeline::runs::{Run, RunDocument, RunState, Runs};
 use stardust_pipeline::store::{Letter, LetterState, Shelf, Store};
 use stardust_pipeline::topics::Topics;
 use stardust_wire::{AuditRecord, RawRecord, Subject, Wire, WireError};
@@ -70,6 +71,8 @@ pub struct RolledBack {
 /// A reading that is no more.
 struct Gone {
     receipt: String,
+    /// The document that it comes from: its events keep their order.
+    document: String,
     item: Option<i32>,
     patient: Option<PatientId>,
     observations: Vec<Uuid>,
@@ -104,6 +107,7 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
                 let position = &document.writer.position;
                 let key = (document.writer.receipt_id.clone(), position.item);
                 let gone = readings.entry(key).or_insert_with(|| Gone {
+                    document: document_of(document),
                     receipt: document.writer.receipt_id.clone(),
                     item: Some(position.item).filter(|item| *item >= 0),
                     patient: document.patient.parse().ok(),
@@ -176,24 +180,23 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
                 return Ok(true);
             };
             after = Some(last.id.clone());
-            let mut of_run: HashMap<String, bool> = HashMap::new();
-            let mut mine: Vec<&Letter> = Vec::new();
+            let mut of_run: HashMap<String, Option<String>> = HashMap::new();
+            let mut mine: Vec<(&Letter, String)> = Vec::new();
             // Of a migration nothing has a gateway.
             for letter in page.iter().filter(|l| l.gateway.is_none()) {
                 let receipt = &letter.writer.receipt_id;
                 let known = match of_run.get(receipt) {
-                    Some(known) => *known,
-                    None => self.is_of(run, receipt, stopping).await?,
+                    Some(known) => known.clone(),
+                    None => self.document_in(run, receipt, stopping).await?,
                 };
-                of_run.insert(receipt.clone(), known);
-                if known {
-                    mine.push(letter);
-                }
+                of_run.insert(receipt.clone(), known.clone());
+                mine.extend(known.map(|document| (letter, document)));
             }
             let readings: Vec<Gone> = mine
                 .iter()
-                .filter(|l| !l.partial)
-                .map(|l| Gone {
+                .filter(|(l, _)| !l.partial)
+                .map(|(l, document)| Gone {
+                    document: document.clone(),
                     receipt: l.writer.receipt_id.clone(),
                     item: Some(l.writer.position.item).filter(|item| *item >= 0),
                     patient: None,
@@ -204,7 +207,7 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
             if !self.tell(run, &readings, stopping).await? {
                 return Ok(false);
             }
-            let ids: Vec<String> = mine.iter().map(|l| l.id.clone()).collect();
+            let ids: Vec<String> = mine.iter().map(|(l, _)| l.id.clone()).collect();
             patiently(stopping, || self.store.remove_letters(shelf, &ids)).await?;
             done.letters += ids.len() as u64;
             self.remove_unused_raw(&mine, stopping).await?;
@@ -214,11 +217,11 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
     /// The raw record of a receipt stays as long as the receipt has a letter.
     async fn remove_unused_raw(
         &self,
-        removed: &[&Letter],
+        removed: &[(&Letter, String)],
         stopping: &watch::Receiver<bool>,
     ) -> Result<(), MigrateError> {
         let mut unused = Vec::new();
-        for receipt in removed.iter().map(|l| &l.writer.receipt_id) {
+        for receipt in removed.iter().map(|(l, _)| &l.writer.receipt_id) {
             if unused.contains(receipt) {
                 continue;
             }
@@ -233,18 +236,22 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
         Ok(())
     }
 
-    /// Whether the record that is kept for a receipt is one of the run.
-    async fn is_of(
+    /// The document of the record that is kept for a receipt, where it is one of the run.
+    async fn document_in(
         &self,
         run: &Run,
         receipt: &str,
         stopping: &watch::Receiver<bool>,
-    ) -> Result<bool, MigrateError> {
+    ) -> Result<Option<String>, MigrateError> {
         let Some(kept) = patiently(stopping, || self.store.kept_raw(receipt)).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let raw: Result<RawRecord, WireError> = self.wire.decode(Subject::Raw, &kept);
-        Ok(raw.is_ok_and(|raw| raw.migration_run.as_deref() == Some(run.id.as_str())))
+        let of_run = raw
+            .ok()
+            .filter(|raw| raw.migration_run.as_deref() == Some(run.id.as_str()));
+        let document = |raw: RawRecord| history::keys_of(&raw.body).map(|keys| keys.document);
+        Ok(of_run.map(|raw| document(raw).unwrap_or_else(|| receipt.to_owned())))
     }
 
     /// Publishes the events of readings that are about to go; false where it was told to stop.
@@ -283,7 +290,7 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
             };
             records.push(NewRecord {
                 topic: self.topics.audit.clone(),
-                key: Bytes::copy_from_slice(gone.receipt.as_bytes()),
+                key: Bytes::copy_from_slice(gone.document.as_bytes()),
                 value: self.wire.encode(Subject::Audit, &record)?.into(),
             });
         }
@@ -295,4 +302,10 @@ impl<L: Log, S: Store + Runs> Rollback<L, S> {
             Published::Stopped => Ok(false),
         }
     }
+}
+
+/// The document that an Observation of a run comes from.
+fn document_of(written: &RunDocument) -> String {
+    let keys = history::kept(&written.raw_item).and_then(|(body, _)| history::keys_of(body.as_bytes()));
+    keys.map_or_else(|| written.writer.receipt_id.clone(), |keys| keys.document)
 }

@@ -34,6 +34,8 @@ pub struct Tally {
     pub without_readings: u64,
     /// Readings that become an Observation.
     pub emitted: u64,
+    /// Those of them that equal another one in patient, kind, time and value: stored all the same.
+    pub suspected: u64,
     /// Readings that wait, by reason.
     pub parked: Counts,
     /// Readings that are rejected, by reason.
@@ -102,6 +104,7 @@ impl Tally {
         self.refused += other.refused;
         self.without_readings += other.without_readings;
         self.emitted += other.emitted;
+        self.suspected += other.suspected;
         add(&mut self.shapes, other.shapes);
         add(&mut self.parked, other.parked);
         add(&mut self.rejected, other.rejected);

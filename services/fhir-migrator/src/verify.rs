@@ -3,7 +3,6 @@
 //! The rules are asked again, with the receipt time that a stored document has: what they make of the entry must be what
 //! the store holds, text for text.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
@@ -12,7 +11,7 @@ use stardust_domain::history::HistoryDocument;
 use stardust_domain::outcome::Source as Origin;
 use stardust_domain::reading::{Envelope, Reading, Verdict};
 use stardust_domain::time::Timestamp;
-use stardust_pipeline::history::{Documents, Source, SourceError};
+use stardust_pipeline::history::Source;
 use stardust_pipeline::log::Log;
 use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::{Run, Runs};
@@ -21,16 +20,18 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::MigrateError;
+use crate::cursor::Cursor;
 use crate::histories::Migrator;
 use crate::progress::{CollectionProgress, Progress};
 
 /// Readings that are looked up together.
 const TOGETHER: usize = 500;
-const BYTES: usize = 1 << 20;
 /// Differences that are named; the others are counted.
 const NAMED: usize = 100;
 /// Paths of a resource that are named.
 const PATHS: usize = 5;
+/// The status of an Observation that a remap withdrew.
+const WITHDRAWN: &str = "entered-in-error";
 
 /// What was found of one collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -47,6 +48,8 @@ pub struct Compared {
     pub waiting: u64,
     /// Readings that are dead letters.
     pub rejected: u64,
+    /// Readings that a remap withdrew, and that the rules of now refuse.
+    pub withdrawn: u64,
     /// Readings of which the store knows nothing, while the parser is behind.
     pub unworked: u64,
     /// Differences.
@@ -185,7 +188,11 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
             };
             after = Some(last.id);
             verified.observations += page.len() as u64;
-            for document in page.iter().filter(|d| !seen.contains(&d.id)) {
+            // What a remap withdrew stays in the store, and the rules of now do not lead to it.
+            let strangers = page
+                .iter()
+                .filter(|d| !seen.contains(&d.id) && d.status != WITHDRAWN);
+            for document in strangers {
                 verified.name(Difference {
                     collection: "-".to_owned(),
                     document: "-".to_owned(),
@@ -208,24 +215,13 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         verified: &mut Verified,
     ) -> Result<(), MigrateError> {
         verified.collections.entry(collection.name.clone()).or_default();
-        let opened = Cell::new(None);
-        let mut place: Option<String> = None;
+        let mut documents = Cursor::new(&self.source, &collection.name, asked.stopping);
         let mut open: Vec<Expected> = Vec::new();
         loop {
-            let batch = patiently(asked.stopping, || async {
-                let mut documents = match opened.take() {
-                    Some(documents) => documents,
-                    None => self.source.open(&collection.name, place.as_deref()).await?,
-                };
-                let batch = documents.next(self.batch, BYTES).await?;
-                opened.set(Some(documents));
-                Ok::<_, SourceError>(batch)
-            })
-            .await?;
-            let Some(last) = batch.last() else {
+            let batch = documents.next(self.batch).await?;
+            if batch.is_empty() {
                 break;
-            };
-            place = Some(last.place.clone());
+            }
             let mut reached = false;
             for source in &batch {
                 if let Some(text) = &source.text {
@@ -354,10 +350,30 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                     compared.unworked += 1;
                     verified.unworked += 1;
                 }
+                None if self.is_withdrawn(e, asked).await? => {
+                    let compared = verified.collections.entry(e.collection.clone()).or_default();
+                    compared.withdrawn += 1;
+                }
                 None => verified.differs(e, "neither stored nor waiting nor rejected".to_owned()),
             }
         }
         Ok(())
+    }
+
+    /// Whether a reading that the rules refuse was stored under other rules and withdrawn since.
+    async fn is_withdrawn(&self, e: &Expected, asked: Question<'_>) -> Result<bool, MigrateError> {
+        if !matches!(e.reading.verdict, Verdict::Dead(_)) {
+            return Ok(false);
+        }
+        let found = patiently(asked.stopping, || self.store.of_receipt(&e.receipt)).await?;
+        let of_item = found
+            .observations
+            .iter()
+            .filter(|(_, writer, _)| Some(writer.position.item) == e.reading.item);
+        let ids: Vec<Uuid> = of_item.map(|(id, ..)| *id).collect();
+        let stored = patiently(asked.stopping, || self.store.observations_by_id(&ids)).await?;
+        let mut stored = stored.into_iter().flatten().peekable();
+        Ok(stored.peek().is_some() && stored.all(|d| d.status == WITHDRAWN))
     }
 
     /// Compares every Observation of a reading.
@@ -387,7 +403,11 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
             if document.resource == observation.json {
                 continue;
             }
-            let paths = differing(&document.resource, &observation.json);
+            let mut paths = differing(&document.resource, &observation.json);
+            if document.status == "amended" {
+                // A remap brought it here.
+                paths.retain(|path| path != "status");
+            }
             if paths.is_empty() {
                 continue;
             }

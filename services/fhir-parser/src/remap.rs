@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 
+use stardust_domain::history;
 use stardust_domain::ids::Mac;
 use stardust_domain::outcome::{AuditOutcome, Source};
 use stardust_domain::reading::{AuditFacts, Observation};
@@ -369,7 +370,10 @@ impl<L: Log, S: Amend + Runs> Remapper<L, S> {
             };
             let ids: Vec<Uuid> = new.iter().map(|d| d.id).collect();
             let gateway = first.gateway.filter(|_| first.migration_run.is_none());
-            let key = gateway.map_or_else(|| first.writer.receipt_id.clone(), |mac| mac.to_string());
+            let key = match gateway {
+                Some(mac) => mac.to_string(),
+                None => document_of(&first.raw_item).unwrap_or_else(|| first.writer.receipt_id.clone()),
+            };
             let facts = AuditFacts {
                 receipt: &first.writer.receipt_id,
                 item: Some(first.writer.position.item).filter(|item| *item >= 0),
@@ -428,6 +432,12 @@ impl<L: Log, S: Amend + Runs> Remapper<L, S> {
         });
         Ok(missed.count() as u64)
     }
+}
+
+/// The document that a migrated reading comes from.
+fn document_of(raw_item: &str) -> Option<String> {
+    let (body, _) = history::kept(raw_item)?;
+    Some(history::keys_of(body.as_bytes())?.document)
 }
 
 /// A place without its item.

@@ -5,6 +5,7 @@
 //! collection, no document. [`MongoSource`] reads the collections of any database, for migrations.
 #![warn(missing_docs)]
 
+mod alike;
 mod amend;
 mod associations;
 mod audit;

@@ -102,7 +102,8 @@ impl Runs for MongoStore {
         }
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         let filter = doc! {"migration_run": run, "_id": {"$gt": after}};
-        let projection = doc! {"main": 1, "patient_id": 1, "receipt_id": 1, "raw": 1};
+        let projection =
+            doc! {"main": 1, "patient_id": 1, "receipt_id": 1, "raw": 1, "status": 1, "raw_item": 1};
         let found = self
             .find(OBSERVATIONS, filter, projection, doc! {"_id": 1}, most)
             .await?;
@@ -115,6 +116,8 @@ impl Runs for MongoStore {
                     main: fields.boolean("main")?,
                     patient: fields.owned("patient_id")?,
                     writer: fields.author()?,
+                    status: fields.owned("status")?,
+                    raw_item: fields.owned("raw_item")?,
                 })
             })
             .collect()

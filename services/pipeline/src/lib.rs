@@ -4,6 +4,7 @@
 //! generic over them. Nothing here knows Kafka, MongoDB or SQLite.
 #![warn(missing_docs)]
 
+pub mod alike;
 pub mod amend;
 pub mod associations;
 pub mod backoff;

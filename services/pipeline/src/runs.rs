@@ -93,6 +93,10 @@ pub struct RunDocument {
     pub patient: String,
     /// Who wrote it.
     pub writer: Writer,
+    /// FHIR status.
+    pub status: String,
+    /// What it was made of.
+    pub raw_item: String,
 }
 
 /// Runs and what they wrote. Cheap to clone.

@@ -1,6 +1,7 @@
 //! The command line.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+mod alike;
 mod amending;
 mod backend;
 mod commands;

@@ -6,18 +6,24 @@ use std::process::Stdio;
 use std::thread::sleep;
 use std::time::Duration;
 
+use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
 use stardust_scenarios::binary::{self, Done};
 use stardust_scenarios::books::{Stored, queue_empty, read};
 use stardust_scenarios::hospital::dump::{self, Format};
-use stardust_scenarios::hospital::extended::Spelling;
+use stardust_scenarios::hospital::extended::{Spelling, line};
 use stardust_scenarios::hospital::{Hospital, Plan};
 use stardust_scenarios::load::Load;
-use stardust_scenarios::registry::Registry;
+use stardust_scenarios::mongo::Database;
+use stardust_scenarios::process::signal;
+use stardust_scenarios::registry::{Registry, patient};
+use stardust_scenarios::servers::Server;
 use stardust_scenarios::stack::{Backend, Stack};
 use stardust_scenarios::{wait, ward};
+
+use super::remapping::{numbers, other_mapping};
 
 const BEDS: u8 = 3;
 
@@ -146,6 +152,7 @@ fn agrees(report: &Value, books: &Value) {
             ("entries", "entries"),
             ("duplicates", "duplicates"),
             ("emitted", "readings"),
+            ("suspected_duplicates", "suspected_duplicates"),
             ("rejected", "dead"),
             ("parked", "parked"),
             ("without_readings", "entries_of_placeholders"),
@@ -244,6 +251,281 @@ pub fn every_form_of_dump_is_read_alike() {
         let before = seen.get_or_insert_with(|| counts(&dry)).clone();
         assert_eq!(counts(&dry), before, "{format:?}");
     }
+}
+
+/// What came live and stands in a history too is said to be suspected, dry or not, and stored all the same.
+pub fn what_came_live_too_is_suspected(backend: Backend) {
+    let mut ground = Ground::new(backend, 37, Format::Lines(Spelling::Canonical));
+    ground.stack.start();
+    let at = ward::now() - 600;
+    ground.stack.accepted(ward::pressure(1, at, 131, 84, 71));
+    queue_empty(&ground.stack);
+    // The same pressure with another pulse; both of another second; both of another patient.
+    let entry = |of: i64, pulse: i32| doc! {"sys_data": 131.0, "dia_data": 84.0, "pr_data": pulse, "timestamp": DateTime::from_millis(of * 1_000)};
+    let of = |bed: u8| ObjectId::parse_str(patient(bed)).expect("an id");
+    let documents = [
+        doc! {"_id": ObjectId::new(), "patient_id": of(1), "data": [entry(at, 72), entry(at - 1, 71)]},
+        doc! {"_id": ObjectId::new(), "patient_id": of(2), "data": [entry(at, 71)]},
+    ];
+    let main = ground.stack.setting("MONGODB_MAIN_DB");
+    match &ground.from {
+        None => ground
+            .stack
+            .database()
+            .insert(main, "blood_pressure_histories", &documents),
+        Some(folder) => {
+            let file = PathBuf::from(folder).join("blood_pressure_histories.json");
+            let mut text = std::fs::read_to_string(&file).expect("a file");
+            for document in documents {
+                text.push_str(&(line(&document, Spelling::Canonical) + "\n"));
+            }
+            std::fs::write(&file, text).expect("the disk has room");
+        }
+    }
+    let expected = ground.books["totals"]["suspected_duplicates"]
+        .as_u64()
+        .expect("a number")
+        + 1;
+    assert!(expected > 1, "the hospital has some of its own");
+    let dry = ground.report(&["--dry-run"]);
+    assert_eq!(dry["totals"]["suspected_duplicates"], expected, "{dry}");
+    let first = ground.report(&[]);
+    assert_eq!(counts(&first), counts(&dry));
+    queue_empty(&ground.stack);
+    assert_eq!(ground.verified(&run_of(&first))["different"], 0);
+    assert_eq!(counts(&ground.report(&[])), counts(&dry), "a second run");
+    queue_empty(&ground.stack);
+    let stored = read(&ground.stack);
+    let emitted = ground.books["totals"]["readings"].as_u64().expect("a number") + 6;
+    assert_eq!(migrated(&stored) as u64, emitted, "nothing is merged");
+    ground.stack.terminate_all();
+}
+
+/// Another mapping for what was migrated: the run does what the dry run says, `verify` by the same mapping finds all as it
+/// should be, and a rollback takes all of it away.
+pub fn migrated_readings_are_mapped_again(backend: Backend) {
+    let mut ground = Ground::new(backend, 41, Format::Bson);
+    ground.stack.start();
+    let run = run_of(&ground.report(&[]));
+    queue_empty(&ground.stack);
+    let before = read(&ground.stack);
+    let mapping = other_mapping(ground.stack.folder());
+    let arguments = ["remap", "--json", "--mapping", &mapping];
+    let remap = |more: &[&str]| numbers(&ground.stack.run(&[&arguments[..], more].concat()).good().stdout);
+    let dry = remap(&["--dry-run"]);
+    assert_eq!(dry["not_remappable"], 0, "{dry}");
+    let number = |of: &str| dry[of].as_u64().expect("a number");
+    let (amended, withdrawn) = (number("amended"), number("entered_in_error"));
+    assert!(amended > 0 && withdrawn > 0, "{dry}");
+    assert_eq!(remap(&[]), dry);
+    assert_eq!(
+        (&remap(&[])["amended"], &remap(&[])["entered_in_error"]),
+        (&json!(0), &json!(0))
+    );
+    let after = wait::until("the amendments are in the audit trail", || {
+        let after = read(&ground.stack);
+        let told = after
+            .audit
+            .values()
+            .filter(|e| e["outcome"]["detail"][0]["coding"][0]["code"] == "amended");
+        (told.count() as u64 == amended + withdrawn).then_some(after)
+    });
+    for (id, old) in &before.observations {
+        let new = &after.observations[id];
+        for field in [
+            "id",
+            "identifier",
+            "subject",
+            "effectiveDateTime",
+            "issued",
+            "device",
+        ] {
+            assert_eq!(old[field], new[field], "{field} of {id}");
+        }
+    }
+    let mut settings = ground.stack.settings().clone();
+    settings.insert("MAPPING_FILE".to_owned(), mapping.clone());
+    let mut verify = vec!["migrate", "verify", &run, "--json"];
+    if let Some(from) = &ground.from {
+        verify.extend(["--from", from]);
+    }
+    let verified: Value = serde_json::from_str(&binary::run(&settings, &verify).stdout).expect("one object");
+    let collections = verified["collections"].as_object().expect("by collection");
+    let found: u64 = collections.values().filter_map(|c| c["withdrawn"].as_u64()).sum();
+    assert_eq!(found, withdrawn, "{verified}");
+    // Letters are no matter of a remap: what waits or was rejected would be judged otherwise now.
+    let differences = verified["differences"].as_array().expect("differences");
+    let of_letters = |d: &&Value| {
+        d["what"]
+            .as_str()
+            .is_some_and(|what| what.contains("rules of now"))
+    };
+    assert_eq!(
+        differences.iter().filter(of_letters).count(),
+        differences.len(),
+        "{verified}"
+    );
+    ground.stack.run(&["migrate", "rollback", &run]).good();
+    queue_empty(&ground.stack);
+    assert_eq!(migrated(&read(&ground.stack)), 0, "all of the run is gone");
+    ground.stack.terminate_all();
+}
+
+/// Ctrl-C in the middle: it ends in good order, says so, and the same command goes on.
+pub fn ctrl_c_and_on(backend: Backend) {
+    let mut ground = Ground::new(backend, 43, Format::Bson);
+    ground.stack.set("MIGRATION_BATCH_SIZE", "1");
+    ground.stack.start();
+    let mut stopped = 0;
+    for moment in [150, 400, 800, 1_600] {
+        let child = binary::command(ground.stack.settings())
+            .args(ground.arguments(&[]))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        sleep(Duration::from_millis(moment));
+        signal(child.id(), "INT");
+        let done: Done = child.wait_with_output().expect("its end").into();
+        // A signal before it listens ends it like any program; after its end there is nothing to stop.
+        if done.code == Some(1) {
+            assert!(done.stderr.contains("goes on from here"), "{done:?}");
+            let report: Value = serde_json::from_str(done.stdout.trim()).expect("a report");
+            assert_eq!(report["state"], "stopped", "{report}");
+            stopped += 1;
+        }
+    }
+    println!("    {stopped} stops in the middle");
+    assert!(stopped > 0, "never in the middle");
+    let report = ground.report(&[]);
+    agrees(&report, &ground.books);
+    queue_empty(&ground.stack);
+    assert_eq!(
+        migrated(&read(&ground.stack)) as u64,
+        ground.books["totals"]["readings"].as_u64().unwrap()
+    );
+    ground.verified(&run_of(&report));
+    ground.stack.terminate_all();
+}
+
+/// Who may read a database migrates from it; whoever may not is told which right it takes, with exit 1, and nothing is made
+/// up.
+pub fn a_right_that_is_missing_is_named() {
+    let server = Server::mongo();
+    let mut stack = Stack::bare(Backend::Embedded);
+    let main = stack.setting("MONGODB_MAIN_DB").to_owned();
+    let hospital = Hospital::new(Plan::new(53, 200).with_every_oddity());
+    let database = Database::connect(server.address());
+    let books = dump::load(&hospital, &database, &main, &mut |_, _| {}).json();
+    let registry = stack.folder().join("registry");
+    dump::write(
+        &hospital,
+        &registry,
+        Format::Lines(Spelling::Canonical),
+        &mut |_, _| {},
+    );
+    stack
+        .run(&["registry", "import", &registry.display().to_string()])
+        .good();
+    database.add_user("reader", "letmein1", "read", &main);
+    database.add_user("stranger", "letmein2", "read", "elsewhere");
+    drop(database);
+    server.kill9();
+    server.again_with(&["--auth"]);
+    let (scheme, rest) = server.address().split_once("://").expect("a URI");
+    for (who, may) in [
+        ("reader:letmein1", true),
+        ("stranger:letmein2", false),
+        ("reader:letmein3", false),
+    ] {
+        let from = format!("{scheme}://{who}@{rest}&authSource=admin");
+        stack.set("MIGRATE_FROM", &from);
+        for command in [
+            &["migrate", "histories", "--dry-run", "--json"][..],
+            &["migrate", "histories", "--json"],
+            &["migrate", "registry", "--dry-run", "--json"],
+        ] {
+            let done = stack.run(command);
+            assert!(!done.stderr.contains("letmein"), "{who}: {}", done.stderr);
+            if may {
+                let report: Value = serde_json::from_str(&done.good().stdout).expect("one object");
+                if command[1] == "histories" {
+                    agrees(&report, &books);
+                }
+                continue;
+            }
+            assert_eq!(done.code, Some(1), "{who} {command:?}: {done:?}");
+            assert!(
+                done.stderr.contains("allow") || done.stderr.contains("accept"),
+                "{who} {command:?}: {}",
+                done.stderr
+            );
+            assert_eq!(done.stdout, "", "{who} {command:?}");
+        }
+    }
+    let runs = stack.run(&["migrate", "list"]).good();
+    assert_eq!(
+        runs.lines().len(),
+        1,
+        "only the run of who may read: {}",
+        runs.stdout
+    );
+}
+
+/// The largest document that a database holds is worked like any other, in bounded memory; one that claims to be larger is
+/// no document of a database.
+pub fn a_document_of_16_mb_is_one_of_many() {
+    let mut ground = Ground::new(Backend::Embedded, 47, Format::Bson);
+    let file = PathBuf::from(ground.from.clone().expect("files")).join("blood_pressure_histories.bson");
+    let before = std::fs::read(&file).expect("a file");
+    let start = 1_700_000_000_000;
+    let remark = "x".repeat(8_000);
+    let mut entries: Vec<Document> = Vec::new();
+    // 16 MiB are the most; the index of an entry and what stands around it take a few bytes more than the entry.
+    let size = |n: &Document| n.to_vec().expect("it is BSON").len() + 10;
+    let mut room: usize = (16 << 20) - 200;
+    for n in 0.. {
+        let of = DateTime::from_millis(start + n * 1_000);
+        let entry = doc! {"systolic": 131, "diastolic": 84, "pulse": 71, "timestamp": of, "remark": &remark};
+        let Some(left) = room.checked_sub(size(&entry)).filter(|left| *left > 0) else {
+            break;
+        };
+        room = left;
+        entries.push(entry);
+    }
+    let count = entries.len() as u64;
+    let of = ObjectId::parse_str(patient(1)).expect("an id");
+    let document = doc! {"_id": ObjectId::new(), "patient_id": of, "data": entries};
+    let bytes = document.to_vec().expect("it is BSON");
+    assert!(
+        bytes.len() > (16 << 20) - 20_000 && bytes.len() <= 16 << 20,
+        "{}",
+        bytes.len()
+    );
+    std::fs::write(&file, [&before[..], &bytes].concat()).expect("the disk has room");
+    let own = |what: &str| ground.books["totals"][what].as_u64().expect("a number");
+    let (emitted, all) = (own("readings") + 2 * count, own("entries") + count);
+    let dry = ground.report(&["--dry-run"]);
+    assert_eq!(dry["totals"]["entries"], all, "{dry}");
+    assert_eq!(dry["totals"]["emitted"], emitted);
+    ground.stack.start();
+    let report = ground.report(&[]);
+    assert_eq!(counts(&report), counts(&dry));
+    queue_empty(&ground.stack);
+    assert_eq!(ground.verified(&run_of(&report))["observations"], emitted);
+    ground.stack.terminate_all();
+
+    let too_large = [&before[..], &(17_i32 << 20).to_le_bytes(), &bytes[4..]].concat();
+    std::fs::write(&file, too_large).expect("the disk has room");
+    let done = ground.migrate(&["--dry-run"]);
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    let report: Value = serde_json::from_str(done.stdout.trim()).expect("a report");
+    let collections = report["collections"].as_array().expect("collections");
+    let of = collections
+        .iter()
+        .find(|c| c["collection"] == "blood_pressure_histories")
+        .expect("it is named");
+    assert!(of["trouble"].is_string(), "{of}");
 }
 
 /// Killed at random moments and started again until it ends: nothing is lost, doubled or counted twice.

@@ -104,6 +104,10 @@ const BOTH: &[(&str, Scenario)] = &[
         periods::a_late_reading_goes_to_who_had_the_device_then,
     ),
     (
+        "periods::associations_have_the_periods_that_are_known",
+        periods::associations_have_the_periods_that_are_known,
+    ),
+    (
         "periods::an_uncertain_reading_is_released_by_an_imported_period",
         periods::an_uncertain_reading_is_released_by_an_imported_period,
     ),
@@ -199,6 +203,15 @@ const BOTH: &[(&str, Scenario)] = &[
         "migration::a_hospital_is_migrated_as_its_books_say",
         migration::a_hospital_is_migrated_as_its_books_say,
     ),
+    (
+        "migration::what_came_live_too_is_suspected",
+        migration::what_came_live_too_is_suspected,
+    ),
+    (
+        "migration::migrated_readings_are_mapped_again",
+        migration::migrated_readings_are_mapped_again,
+    ),
+    ("migration::ctrl_c_and_on", migration::ctrl_c_and_on),
     (
         "migration::kill_9_and_a_start_anywhere",
         migration::kill_9_and_a_start_anywhere,
@@ -330,6 +343,14 @@ const SINGLE: &[(&str, fn())] = &[
     (
         "replaying::kafka_s_own_tool_sets_the_same_offsets",
         replaying::kafka_s_own_tool_sets_the_same_offsets,
+    ),
+    (
+        "migration::a_right_that_is_missing_is_named",
+        migration::a_right_that_is_missing_is_named,
+    ),
+    (
+        "migration::a_document_of_16_mb_is_one_of_many",
+        migration::a_document_of_16_mb_is_one_of_many,
     ),
     (
         "migration::every_form_of_dump_is_read_alike",

@@ -15,6 +15,50 @@ use super::letter_kills::{killed, quick};
 
 const HOUR: i64 = 3_600;
 
+/// A device that changed hands is associated with both, each with what is known of the time.
+pub fn associations_have_the_periods_that_are_known(backend: Backend) {
+    let mut registry = Registry::ward(2);
+    let stack = Stack::started(backend, &registry);
+    stack.accepted(ward::pressure(1, ward::now(), 131, 84, 71));
+    settled(&stack);
+    seen(&stack, &cuff(), 1);
+    registry.give(&cuff(), &patient(2));
+    stack.learn(&registry);
+    seen(&stack, &cuff(), 2);
+    let associations = || -> Vec<Value> {
+        stack.run(&["migrate", "registry"]).good();
+        let exported = stack.run(&["export", "registry"]).good();
+        let all = exported
+            .lines()
+            .into_iter()
+            .map(|line| serde_json::from_str(line).expect("JSON"));
+        let of_cuff = |r: &Value| {
+            r["resourceType"] == "DeviceAssociation"
+                && r["device"]["reference"] == json!(ids::device_reference(&cuff()))
+        };
+        all.filter(of_cuff).collect()
+    };
+    let of = |all: &[Value], bed: u8| {
+        let subject = json!(format!("Patient/{}", patient(bed)));
+        all.iter()
+            .find(|a| a["subject"]["reference"] == subject)
+            .cloned()
+            .unwrap_or_default()
+    };
+    let all = associations();
+    assert_eq!(all.len(), 2, "{all:?}");
+    let (first, second) = (of(&all, 1), of(&all, 2));
+    assert_eq!(
+        first["period"]["start"],
+        Value::Null,
+        "who had it first has always had it: {first}"
+    );
+    assert!(first["period"]["end"].is_string(), "{first}");
+    assert!(second["period"]["start"].is_string(), "{second}");
+    assert_eq!(second["period"]["end"], Value::Null, "{second}");
+    assert_eq!(associations(), all, "once more changes nothing");
+}
+
 fn cuff() -> String {
     Device::Cuff.address(1)
 }

@@ -23,7 +23,7 @@ const MESSAGES: u64 = 500;
 
 /// The catalogue with another divisor of the perfusion index, another word for a unit, uric acid taken for creatinine,
 /// and temperatures below 40 °C refused.
-fn other_mapping(folder: &Path) -> String {
+pub(super) fn other_mapping(folder: &Path) -> String {
     let mut text = std::fs::read_to_string(repository().join("services/domain/catalogue.json")).unwrap();
     for (old, new) in [
         (r#""divisor": 10"#, r#""divisor": 100"#),
@@ -48,7 +48,7 @@ fn other_mapping(folder: &Path) -> String {
     file.display().to_string()
 }
 
-fn numbers(json: &str) -> Value {
+pub(super) fn numbers(json: &str) -> Value {
     let mut value: Value = serde_json::from_str(json).expect("one JSON object");
     value.as_object_mut().expect("an object").remove("dry_run");
     value

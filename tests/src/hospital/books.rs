@@ -217,6 +217,7 @@ impl Books {
             "totals": {
                 "documents": sum(|b| b.documents), "own": sum(|b| b.own), "entries": sum(|b| b.entries),
                 "duplicates": sum(|b| b.duplicates), "readings": sum(|b| b.stored),
+                "suspected_duplicates": sum(|b| b.suspected),
                 "dead": sum(|b| b.dead.values().sum()), "parked": sum(|b| b.parked.values().sum()),
                 "placeholders": sum(|b| b.nothing.values().sum()),
             },

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::document::{HistoryDocument, Shape};
 use super::entry::Entry;
+use crate::alike::{Alike, alike};
 use crate::mapping::Mapping;
 use crate::outcome::Source;
 use crate::reading::{Envelope, Verdict};
@@ -58,12 +59,19 @@ impl Account {
         self.own += u64::from(document.is_own());
     }
 
-    /// Counts an entry by judging its body.
-    pub fn entry(&mut self, entry: &Entry, mapping: &Mapping, registry: &Registry, published_at: Timestamp) {
+    /// Counts an entry by judging its body; what its readings measure, each once.
+    pub fn entry(
+        &mut self,
+        entry: &Entry,
+        mapping: &Mapping,
+        registry: &Registry,
+        published_at: Timestamp,
+    ) -> Vec<Alike> {
+        let mut measured = Vec::new();
         self.entries += 1;
         if entry.repeated {
             self.repeated += 1;
-            return;
+            return measured;
         }
         let examined = mapping.examine(
             &Envelope {
@@ -83,6 +91,18 @@ impl Account {
                 Verdict::Dead(death) => self.dead.entry(death.reason.label()).or_default(),
             };
             *counted += 1;
+            if let (Verdict::Emit(patient), Some(at)) = (&reading.verdict, reading.effective) {
+                let found = reading
+                    .observations
+                    .iter()
+                    .filter_map(|o| alike(*patient, at, &o.json));
+                for one in found {
+                    // Fields of one entry that hold the same are no copies of each other.
+                    if !measured.contains(&one) {
+                        measured.push(one);
+                    }
+                }
+            }
             if !matches!(reading.verdict, Verdict::Dead(_)) {
                 self.earliest = self.earliest.into_iter().chain(examined.at).min();
                 self.latest = self.latest.max(examined.at);
@@ -99,6 +119,7 @@ impl Account {
             let name = if known { name } else { OTHER_NAMES.to_owned() };
             *self.left_over.entry(name).or_default() += 1;
         }
+        measured
     }
 
     /// All readings: emitted, parked and dead.

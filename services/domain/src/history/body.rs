@@ -2,7 +2,7 @@
 
 use super::document::{Shape, id_text, patient};
 use super::value::Value;
-use crate::json::{Raw, is_too_deep};
+use crate::json::{Fields, Raw, is_too_deep};
 
 /// The parts of a body.
 pub(super) struct Body<'a> {
@@ -50,6 +50,22 @@ pub fn keys_of(body: &[u8]) -> Option<Keys> {
 }
 
 /// The value that a body is.
+/// What is kept with an Observation of a migration (`raw_item`), as what it was made of: the body of its raw record, and
+/// the item.
+#[must_use]
+pub fn kept(raw_item: &str) -> Option<(&str, i32)> {
+    let fields = Fields::read(raw_item).ok()?;
+    let item = fields.get("item")?.number()?.parse().ok()?;
+    Some((fields.get("history")?.as_str(), item))
+}
+
+/// The database that a raw record of a migration comes from.
+#[must_use]
+pub fn database_of(body: &str) -> Option<String> {
+    let database = Fields::read(body).ok()?.get("database")?.text()?;
+    Some(database.into_owned())
+}
+
 pub(super) fn read(body: &[u8]) -> Option<Value<'_>> {
     let text = std::str::from_utf8(body).ok().filter(|text| !is_too_deep(text))?;
     Value::read(Raw::of_object(text)?).ok()

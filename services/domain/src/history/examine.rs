@@ -33,8 +33,17 @@ pub(crate) struct Examined {
     pub left_over: Vec<String>,
 }
 
+/// Who decides whose the readings are.
+#[derive(Clone, Copy)]
+pub(crate) enum Whose<'a> {
+    /// The registry.
+    Of(&'a Registry),
+    /// It is decided: the patient, and whether an address in the entry is that of a sub-device.
+    Settled { patient: PatientId, device: bool },
+}
+
 /// Judges the body of a raw record of a migration. `received_at` of the envelope is when it was published.
-pub(crate) fn examine(rules: Rules<'_>, envelope: &Envelope<'_>, registry: &Registry) -> Examined {
+pub(crate) fn examine(rules: Rules<'_>, envelope: &Envelope<'_>, whose: Whose<'_>) -> Examined {
     let refused = |document, detail: &str| Examined {
         document,
         readings: vec![dead(None, None, unreadable(detail))],
@@ -71,7 +80,7 @@ pub(crate) fn examine(rules: Rules<'_>, envelope: &Envelope<'_>, registry: &Regi
     Examination {
         rules,
         envelope,
-        registry,
+        whose,
         body,
         table,
     }
@@ -91,7 +100,7 @@ fn unreadable(detail: &str) -> Death {
 pub(super) struct Examination<'a> {
     pub rules: Rules<'a>,
     pub envelope: &'a Envelope<'a>,
-    registry: &'a Registry,
+    whose: Whose<'a>,
     pub body: Body<'a>,
     table: &'static [Field],
 }
@@ -183,15 +192,23 @@ impl<'a> Examination<'a> {
             mac.octets(),
             [0x00, 0x00, 0x00, 0x00, 0x00, 0x00] | [0xff, 0xff, 0xff, 0xff, 0xff, 0xff]
         );
-        (!nobody && self.registry.gateway(mac) == Gateway::Unknown).then_some(mac)
+        let is_sub_device = match self.whose {
+            Whose::Of(registry) => registry.gateway(mac) == Gateway::Unknown,
+            Whose::Settled { device, .. } => device,
+        };
+        (!nobody && is_sub_device).then_some(mac)
     }
 
     fn patient(&self) -> Result<PatientId, Owner> {
+        let registry = match self.whose {
+            Whose::Of(registry) => registry,
+            Whose::Settled { patient, .. } => return Ok(patient),
+        };
         if self.body.shape == Shape::E {
             return Err(Owner::Nobody);
         }
         patient(self.body.document)
-            .filter(|patient| self.registry.has_patient(*patient))
+            .filter(|patient| registry.has_patient(*patient))
             .ok_or(Owner::Unknown)
     }
 

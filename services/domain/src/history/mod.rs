@@ -39,6 +39,7 @@
 //! field in the table of its collection (`fields.rs`), which never changes: what is parked today is found tomorrow.
 
 mod account;
+mod again;
 mod body;
 mod document;
 mod entry;
@@ -51,10 +52,11 @@ mod times;
 mod value;
 
 pub use account::Account;
-pub use body::{Keys, keys_of};
+pub(crate) use again::again;
+pub use body::{Keys, database_of, kept, keys_of};
 pub use document::{DocumentError, Entries, HistoryDocument, Shape};
 pub use entry::Entry;
-pub(crate) use examine::{Examined, examine};
+pub(crate) use examine::{Examined, Whose, examine};
 pub use fields::COLLECTIONS;
 
 /// `content_type` of the raw records of a migration.

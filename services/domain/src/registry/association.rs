@@ -1,8 +1,8 @@
 //! Who had a device when: what is kept of it, and how refreshes of the registry extend it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{DeviceKind, Registry};
+use super::{DeviceKind, Registry, Stay};
 use crate::ids::{Mac, PatientId};
 use crate::time::Timestamp;
 
@@ -97,6 +97,41 @@ impl Associations {
         self.refreshed = self.refreshed.max(Some(refreshed));
     }
 
+    /// The stays that are known, with their periods where these are. An imported period takes the place of what refreshes
+    /// saw of the same device and patient: its start that of the stay which lasts, the whole of it that of those which are
+    /// over.
+    #[must_use]
+    pub fn stays(&self) -> Vec<Stay> {
+        let mut stays = BTreeSet::new();
+        let mut told: Vec<&Period> = self.imported.iter().collect();
+        for holding in &self.holdings {
+            let of_it = |p: &&Period| p.device == holding.device && p.patient == holding.patient;
+            let mut start = Some(holding.from).filter(|_| holding.number > 1);
+            if holding.until.is_some() && told.iter().any(|p| of_it(p) && p.end.is_some()) {
+                continue;
+            }
+            if holding.until.is_none()
+                && let Some(moved) = self.imported.iter().find(|p| of_it(p) && p.end.is_none())
+            {
+                start = moved.start;
+                told.retain(|p| *p != moved);
+            }
+            stays.insert(Stay {
+                device: holding.device,
+                patient: holding.patient,
+                start,
+                end: holding.until,
+            });
+        }
+        stays.extend(told.into_iter().map(|period| Stay {
+            device: period.device,
+            patient: period.patient,
+            start: period.start,
+            end: period.end,
+        }));
+        stays.into_iter().collect()
+    }
+
     /// The last stay of each device and kind.
     fn last(&self) -> HashMap<(Mac, DeviceKind), &Holding> {
         let mut last: HashMap<_, &Holding> = HashMap::with_capacity(self.holdings.len());
@@ -159,5 +194,71 @@ impl Associations {
     /// The last refresh that saw a stay which is not over.
     pub(super) fn last_seen(&self, holding: &Holding) -> Timestamp {
         self.refreshed.map_or(holding.from, |at| at.max(holding.from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: fn(i64) -> Timestamp = Timestamp::from_seconds;
+
+    fn patient(n: u8) -> PatientId {
+        format!("65a0000000000000000000{n:02}").parse().unwrap()
+    }
+
+    fn device(n: u8) -> Mac {
+        format!("020000bb00{n:02}").parse().unwrap()
+    }
+
+    fn holding(of: u8, number: u32, who: u8, from: i64, until: Option<i64>) -> Holding {
+        Holding {
+            device: device(of),
+            kind: DeviceKind::BloodPressure,
+            number,
+            patient: patient(who),
+            from: AT(from),
+            until: until.map(AT),
+        }
+    }
+
+    #[test]
+    fn stays_have_the_times_that_are_known() {
+        let period = |of, who, start: Option<i64>, end: Option<i64>| Period {
+            device: device(of),
+            patient: patient(who),
+            start: start.map(AT),
+            end: end.map(AT),
+        };
+        let kept = Associations {
+            holdings: vec![
+                holding(1, 1, 1, 100, Some(200)),
+                holding(1, 2, 2, 210, None),
+                holding(2, 1, 1, 100, Some(200)),
+                holding(2, 2, 2, 210, None),
+            ],
+            imported: vec![
+                period(2, 1, Some(50), Some(150)),
+                period(2, 2, Some(150), None),
+                period(3, 1, None, Some(90)),
+            ],
+            ..Associations::default()
+        };
+        let stay = |of, who, start: Option<i64>, end: Option<i64>| Stay {
+            device: device(of),
+            patient: patient(who),
+            start: start.map(AT),
+            end: end.map(AT),
+        };
+        assert_eq!(
+            kept.stays(),
+            [
+                stay(1, 1, None, Some(200)),
+                stay(1, 2, Some(210), None),
+                stay(2, 1, Some(50), Some(150)),
+                stay(2, 2, Some(150), None),
+                stay(3, 1, None, Some(90)),
+            ]
+        );
     }
 }

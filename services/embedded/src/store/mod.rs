@@ -1,5 +1,6 @@
 //! The store: documents as JSON text, beside the columns that are asked for.
 
+mod alike;
 mod amend;
 mod associations;
 mod audit;

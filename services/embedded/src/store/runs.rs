@@ -82,7 +82,7 @@ fn written(
     // Texts sort after the empty one.
     let after = after.map(|id| id.to_string()).unwrap_or_default();
     let mut statement = conn.prepare_cached(&format!(
-        "SELECT {WRITER}, id, main, patient FROM observations WHERE migration_run = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
+        "SELECT {WRITER}, id, main, patient, status, raw_item FROM observations WHERE migration_run = ?1 AND id > ?2 ORDER BY id LIMIT ?3"
     ))?;
     let rows = statement.query_map(params![run, after, limit(most)], |r| {
         Ok(RunDocument {
@@ -90,6 +90,8 @@ fn written(
             main: r.get(6)?,
             patient: r.get(7)?,
             writer: writer(r, 0)?,
+            status: r.get(8)?,
+            raw_item: r.get(9)?,
         })
     })?;
     Ok(rows.collect::<Result<_, _>>()?)

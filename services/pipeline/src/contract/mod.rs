@@ -25,6 +25,7 @@ mod resources;
 mod runner;
 mod runs;
 mod samples;
+mod store_alike;
 mod store_amend;
 mod store_audit;
 mod store_books;
@@ -42,6 +43,7 @@ pub use runner::Report;
 pub use runs::runs_contract;
 pub use store_ground::{StoreFixture, StoreGround};
 
+use crate::alike::AtTimes;
 use crate::amend::Amend;
 use runner::{promises, run_all};
 
@@ -101,11 +103,11 @@ pub async fn log_contract<F: LogFixture>(fixture: F) -> Report {
     report
 }
 
-/// Holds a store that can be amended to what that promises.
+/// Holds a store that can be amended, and asked by patient and time, to what that promises.
 pub async fn amend_contract<F>(fixture: F) -> Report
 where
     F: StoreFixture,
-    F::Store: Amend,
+    F::Store: Amend + AtTimes,
 {
     let at_once = fixture.at_once();
     run_all(
@@ -114,6 +116,7 @@ where
         promises![
             store_amend::an_amendment_changes_what_it_names_and_nothing_else,
             store_amend::observations_come_in_the_order_of_the_log,
+            store_alike::observations_are_found_by_patient_and_time,
         ],
     )
     .await

@@ -136,8 +136,20 @@ where
     let one = &mine[0];
     let found = first.iter().chain(&rest).find(|d| d.id == one.id);
     ensure_eq!(
-        found.map(|d| (d.main, d.patient.clone(), d.writer.clone())),
-        Some((true, one.patient.to_string(), one.writer.clone())),
+        found.map(|d| (
+            d.main,
+            d.patient.clone(),
+            d.writer.clone(),
+            &d.status,
+            &d.raw_item
+        )),
+        Some((
+            true,
+            one.patient.to_string(),
+            one.writer.clone(),
+            &one.status,
+            &one.raw_item
+        )),
         "with its writer"
     );
     let asked = [one.id, uuid_of("nobody"), others[1].id, one.id];

@@ -1,6 +1,6 @@
 //! Whose each device is, as DeviceAssociations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -71,13 +71,17 @@ pub(super) fn resources(
             (_, true) => Remark::BoxWithoutPatient,
         }),
     };
+    let mut devices = HashSet::new();
     for (mac, _, owner) in registry.devices() {
+        devices.insert(mac);
         settled(mac, owner, false);
     }
     for (mac, owner) in registry.gateways() {
         settled(mac, owner, true);
     }
-    for stay in stays.unwrap_or_default() {
+    // Of a device or a patient that the documents do not have there is no resource to refer to.
+    let both = |stay: &&Stay| devices.contains(&stay.device) && registry.has_patient(stay.patient);
+    for stay in stays.unwrap_or_default().iter().filter(both) {
         all.insert(*stay, false);
     }
     all.into_iter()

@@ -11,6 +11,7 @@ use stardust_domain::registry::{
     RegistryResource, ResourceBuilder, ResourceKind, ResourceReport, resource_sources,
 };
 use stardust_mongo::MongoStore;
+use stardust_pipeline::associations::AssociationStore;
 use stardust_pipeline::patience::patiently;
 use stardust_pipeline::resources::{ResourceStore, Stored};
 use stardust_pipeline::store::{Store, StoreError};
@@ -134,7 +135,8 @@ async fn read(
             "{folder} has none of patients.json, amy_boxes.json, amy_devices.json and hospitals.json (a document a line, or one array, as mongoexport writes them)"
         );
     }
-    Ok(builder.finish(None))
+    let kept = patiently(&opening(), || here.associations()).await?;
+    Ok(builder.finish(Some(&kept.stays())))
 }
 
 /// Stores what is new or has changed; what is somebody else's stays.

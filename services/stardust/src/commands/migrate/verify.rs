@@ -123,6 +123,10 @@ fn print(run: &Run, verified: &Verified, as_json: bool) {
             c.different
         );
     }
+    let withdrawn: u64 = verified.collections.values().map(|c| c.withdrawn).sum();
+    if withdrawn > 0 {
+        say!("{withdrawn} readings were withdrawn by a remap, and the rules of now refuse them");
+    }
     for d in &verified.differences {
         let item = d.item.map_or_else(|| "-".to_owned(), |item| item.to_string());
         say!(
