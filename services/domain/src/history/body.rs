@@ -49,7 +49,6 @@ pub fn keys_of(body: &[u8]) -> Option<Keys> {
     })
 }
 
-/// The value that a body is.
 /// What is kept with an Observation of a migration (`raw_item`), as what it was made of: the body of its raw record, and
 /// the item.
 #[must_use]
@@ -66,6 +65,7 @@ pub fn database_of(body: &str) -> Option<String> {
     Some(database.into_owned())
 }
 
+/// The value that a body is.
 pub(super) fn read(body: &[u8]) -> Option<Value<'_>> {
     let text = std::str::from_utf8(body).ok().filter(|text| !is_too_deep(text))?;
     Value::read(Raw::of_object(text)?).ok()
