@@ -13,7 +13,7 @@ use crate::http::{self, Answer};
 use crate::mongo::Database;
 use crate::process::Service;
 use crate::registry::Registry;
-use crate::{servers, wait};
+use crate::{servers, wait, words};
 
 /// What stands below the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -259,12 +259,7 @@ impl Stack {
     /// Whether a service of this deployment wrote this value to its log: the digits of a longer number, such as a time or
     /// an id, are no value.
     pub fn tells(&self, value: &str) -> bool {
-        let written = self.written();
-        let beside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
-        written.match_indices(value).any(|(at, _)| {
-            let (before, after) = (&written[..at], &written[at + value.len()..]);
-            !beside(before.chars().next_back()) && !beside(after.chars().next())
-        })
+        words::has(&self.written(), value)
     }
 
     /// Everything that the services of this deployment wrote to their logs.
