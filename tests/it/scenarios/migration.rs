@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mongodb::bson::{DateTime, Document, doc, oid::ObjectId};
 use rand::rngs::StdRng;
@@ -528,7 +528,8 @@ pub fn a_document_of_16_mb_is_one_of_many() {
     assert!(of["trouble"].is_string(), "{of}");
 }
 
-/// Killed at random moments and started again until it ends: nothing is lost, doubled or counted twice.
+/// Killed at random moments and started again, `KILLS` times (20), until it ends: nothing is lost, doubled or counted
+/// twice.
 pub fn kill_9_and_a_start_anywhere(backend: Backend) {
     let mut ground = Ground::new(backend, 13, Format::Bson);
     ground.stack.set("MIGRATION_BATCH_SIZE", "2");
@@ -537,22 +538,27 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
         std::env::var("SEED").map_or_else(|_| ward::now().unsigned_abs(), |n| n.parse().expect("a number"));
     println!("    SEED={seed}");
     let mut moments = StdRng::seed_from_u64(seed);
+    let kills = std::env::var("KILLS").map_or(20, |n| n.parse().expect("a number"));
+    // A run takes longer than a dry one. In the first moments it only starts: a kill then proves nothing.
+    let begun = Instant::now();
+    ground.report(&["--dry-run"]);
+    let whole = begun.elapsed();
     let mut killed = 0;
-    for _ in 0..3 {
+    for _ in 0..kills {
         let mut child = binary::command(ground.stack.settings())
             .args(ground.arguments(&[]))
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts");
-        // Longer than a start takes: a kill of a process that does nothing yet proves nothing.
-        sleep(Duration::from_millis(moments.random_range(300..2_500)));
-        killed += usize::from(child.try_wait().expect("its state").is_none());
+        sleep(whole.mul_f64(moments.random_range(0.25..1.0)));
+        killed += u32::from(child.try_wait().expect("its state").is_none());
         let _ = child.kill();
         child.wait().expect("its end");
     }
     let report = ground.report(&[]);
     println!("    {killed} kills in the middle");
+    assert!(killed > 0, "all runs were over before they were killed");
     let runs = ground.runs();
     assert!(runs.iter().all(|run| run["state"] == "finished"), "{runs:?}");
     agrees(&report, &ground.books);
