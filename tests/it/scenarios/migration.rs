@@ -97,6 +97,16 @@ impl Ground {
         self.stack.run(&self.arguments(more))
     }
 
+    /// About how long a run takes: as a dry one, and with a broker some times that.
+    fn about_a_run(&self) -> Duration {
+        let begun = Instant::now();
+        self.report(&["--dry-run"]);
+        match self.stack.backend {
+            Backend::Embedded => begun.elapsed(),
+            Backend::Kafka => begun.elapsed() * 5,
+        }
+    }
+
     /// The report of a run that must come to its end.
     #[track_caller]
     fn report(&self, more: &[&str]) -> Value {
@@ -376,15 +386,16 @@ pub fn ctrl_c_and_on(backend: Backend) {
     let mut ground = Ground::new(backend, 43, Format::Bson);
     ground.stack.set("MIGRATION_BATCH_SIZE", "1");
     ground.stack.start();
+    let whole = ground.about_a_run();
     let mut stopped = 0;
-    for moment in [150, 400, 800, 1_600] {
+    for part in (5..20).step_by(3) {
         let child = binary::command(ground.stack.settings())
             .args(ground.arguments(&[]))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        sleep(Duration::from_millis(moment));
+        sleep(whole * part / 20);
         signal(child.id(), "INT");
         let done: Done = child.wait_with_output().expect("its end").into();
         // A signal before it listens ends it like any program; after its end there is nothing to stop.
@@ -395,7 +406,7 @@ pub fn ctrl_c_and_on(backend: Backend) {
             stopped += 1;
         }
     }
-    println!("    {stopped} stops in the middle");
+    println!("    {stopped} stops in the middle, a run takes about {whole:?}");
     assert!(stopped > 0, "never in the middle");
     let report = ground.report(&[]);
     agrees(&report, &ground.books);
@@ -539,10 +550,7 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
     println!("    SEED={seed}");
     let mut moments = StdRng::seed_from_u64(seed);
     let kills = std::env::var("KILLS").map_or(20, |n| n.parse().expect("a number"));
-    // A run takes longer than a dry one. In the first moments it only starts: a kill then proves nothing.
-    let begun = Instant::now();
-    ground.report(&["--dry-run"]);
-    let whole = begun.elapsed();
+    let whole = ground.about_a_run();
     let mut killed = 0;
     for _ in 0..kills {
         let mut child = binary::command(ground.stack.settings())
@@ -551,6 +559,7 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts");
+        // In the first moments it only starts: a kill then proves nothing.
         sleep(whole.mul_f64(moments.random_range(0.25..1.0)));
         killed += u32::from(child.try_wait().expect("its state").is_none());
         let _ = child.kill();
