@@ -1,5 +1,5 @@
-//! When two Observations say the same: the same patient, kind, time and value. Units, codes' displays, markers, notes and
-//! who brought it do not count.
+//! When two Observations say the same: the same patient, kind, time and value. Displays, markers, notes and who
+//! brought it do not count.
 
 use std::fmt::Write as _;
 

@@ -1,6 +1,6 @@
 //! Observations by patient and clinical time, through the index over both.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use mongodb::bson::{DateTime, Document, doc};
 use stardust_domain::ids::PatientId;
@@ -41,6 +41,7 @@ impl AtTimes for MongoStore {
             }
         }
         // The database compares milliseconds.
+        let of: HashSet<_> = of.iter().copied().collect();
         all.retain(|d| of.contains(&(d.patient, d.effective)));
         Ok(all)
     }

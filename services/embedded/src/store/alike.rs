@@ -1,6 +1,8 @@
 //! Observations by patient and clinical time. Without an index, which every live reading would pay for: one look at all of
 //! them answers for thousands of times.
 
+use std::collections::HashSet;
+
 use rusqlite::Connection;
 use stardust_domain::ids::PatientId;
 use stardust_domain::time::Timestamp;
@@ -19,14 +21,14 @@ impl AtTimes for EmbeddedStore {
         if of.is_empty() {
             return Ok(Vec::new());
         }
-        let of: std::collections::HashSet<(PatientId, Timestamp)> = of.iter().copied().collect();
+        let of: HashSet<(PatientId, Timestamp)> = of.iter().copied().collect();
         self.read(move |conn| found(conn, &of)).await
     }
 }
 
 fn found(
     conn: &Connection,
-    of: &std::collections::HashSet<(PatientId, Timestamp)>,
+    of: &HashSet<(PatientId, Timestamp)>,
 ) -> Result<Vec<ObservationDocument>, DbError> {
     let times: Vec<String> = of.iter().map(|(_, at)| at.micros().to_string()).collect();
     let mut statement = conn.prepare_cached(&format!(
