@@ -9,6 +9,7 @@ mod documents;
 mod scenarios;
 
 use std::process::ExitCode;
+use std::time::Instant;
 
 use libtest_mimic::{Arguments, Trial};
 use stardust_scenarios::servers;
@@ -36,8 +37,14 @@ fn main() -> ExitCode {
 
 /// A test of libtest's kind.
 fn trial(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    let told = name.to_owned();
     Trial::test(name, move || {
+        let begun = Instant::now();
         test();
+        let seconds = begun.elapsed().as_secs();
+        if seconds >= 30 {
+            println!("    {told}: {seconds} s");
+        }
         Ok(())
     })
 }
