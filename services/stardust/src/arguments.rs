@@ -43,3 +43,51 @@ pub fn head(text: &str) -> Result<(i32, ChainHead), String> {
     };
     parsed().ok_or_else(|| "not a head such as 3:118: and 64 hex digits".to_owned())
 }
+
+/// An offset for each of some partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offsets(pub Vec<(i32, i64)>);
+
+/// Offsets, `<partition>=<offset>,…`.
+///
+/// # Errors
+/// What they should look like, or which partition stands there twice.
+pub fn offsets(text: &str) -> Result<Offsets, String> {
+    let mut found: Vec<(i32, i64)> = Vec::new();
+    for part in text.split(',') {
+        let pair = part.split_once('=').and_then(|(partition, offset)| {
+            let partition = partition.trim().parse().ok().filter(|p| *p >= 0)?;
+            Some((partition, offset.trim().parse().ok()?))
+        });
+        let pair: (i32, i64) = pair.ok_or("not a list such as 0=1200,3=80 (partition=offset)")?;
+        if found.iter().any(|(partition, _)| *partition == pair.0) {
+            return Err(format!("partition {} stands there twice", pair.0));
+        }
+        found.push(pair);
+    }
+    Ok(Offsets(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_read_and_what_is_none_is_refused() {
+        assert_eq!(offsets("0=12,3=4"), Ok(Offsets(vec![(0, 12), (3, 4)])));
+        assert_eq!(offsets(" 1 = -5 "), Ok(Offsets(vec![(1, -5)])));
+        for wrong in [
+            "",
+            "1",
+            "1=",
+            "=1",
+            "a=1",
+            "-1=1",
+            "1=1,",
+            "1=1,1=2",
+            "1=99999999999999999999",
+        ] {
+            assert!(offsets(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -3,16 +3,15 @@
 
 mod alike;
 mod amending;
+mod arenas;
 mod backend;
 mod commands;
 mod demo;
 mod fallback;
 mod history_source;
-mod keys;
 mod migrating;
 mod ports;
 mod resource_ports;
-mod retention;
 mod run_ports;
 mod say;
 mod schema_registry;
@@ -24,7 +23,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stardust::{map, settings};
+use stardust::{keys, map, retention, settings};
 
 use crate::say::{remark, say};
 use crate::services::Which;
@@ -170,6 +169,7 @@ impl From<Usage> for Failure {
 }
 
 fn main() -> ExitCode {
+    arenas::few();
     let cli = Cli::parse();
     match run(cli) {
         Ok(code) => code,

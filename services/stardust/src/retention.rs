@@ -10,8 +10,6 @@ use stardust_pipeline::worker::stopped;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::ports::Ports;
-
 const EVERY: Duration = Duration::from_secs(60);
 
 /// A group that is behind by half of a topic's retention or more.
@@ -35,22 +33,19 @@ impl fmt::Display for Behind {
     }
 }
 
-/// Looks every minute, whoever runs the consumers: one that does not run is the one that falls behind.
-pub async fn watch(
-    ports: Ports,
+/// Looks every minute at these groups and what they read, whoever runs them: one that does not run is the one that falls
+/// behind.
+pub async fn watch<L: Log>(
+    log: L,
+    consumers: Vec<(String, Topic)>,
     now: fn() -> Timestamp,
     behind: watch::Sender<Vec<Behind>>,
     mut stopping: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let consumers = [
-        (&ports.groups.parser, &ports.topics.raw),
-        (&ports.groups.router, &ports.topics.legacy),
-        (&ports.groups.recorder, &ports.topics.audit),
-    ];
+) {
     loop {
         let mut found = Vec::new();
-        for (group, topic) in consumers {
-            match look(&ports.log, group, topic, now()).await {
+        for (group, topic) in &consumers {
+            match look(&log, group, topic, now()).await {
                 Ok(one) => found.extend(one),
                 // What is not known now stays as it was: that the log is away is said elsewhere.
                 Err(_) => found.extend(behind.borrow().iter().filter(|b| b.topic == *topic).cloned()),
@@ -64,7 +59,7 @@ pub async fn watch(
         behind.send_replace(found);
         tokio::select! {
             biased;
-            () = stopped(&mut stopping) => return Ok(()),
+            () = stopped(&mut stopping) => return,
             () = sleep(EVERY) => {}
         }
     }

@@ -212,7 +212,16 @@ impl Process {
         };
 
         let (say_behind, behind) = watch::channel(Vec::new());
-        workers.spawn(retention::watch(ports.clone(), now, say_behind, stopping.clone()));
+        let consumers = vec![
+            (ports.groups.parser.clone(), ports.topics.raw.clone()),
+            (ports.groups.router.clone(), ports.topics.legacy.clone()),
+            (ports.groups.recorder.clone(), ports.topics.audit.clone()),
+        ];
+        let watch = retention::watch(ports.log.clone(), consumers, now, say_behind, stopping.clone());
+        workers.spawn(async move {
+            watch.await;
+            Ok(())
+        });
 
         let default = if which.ingest {
             settings::door_address()

@@ -6,6 +6,7 @@ use std::io::{BufWriter, Write, stdout};
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stardust::shown::shown;
 use stardust_domain::ids::Mac;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Filter, Pages, ReleaseError, Rules, WAITING};
@@ -149,34 +150,5 @@ where
             remark!("another process is sending letters, or was killed at it: waiting for my turn");
         }
         sleep(Duration::from_millis(500)).await;
-    }
-}
-
-/// Text from outside as a terminal may see it: what would move the cursor, change colours or the direction of writing is
-/// written as `\u{…}`.
-pub fn shown(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        let formats = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
-        if c.is_control() || formats {
-            out.extend(c.escape_unicode());
-        } else {
-            out.push(c);
-        }
-        out
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_could_command_a_terminal_is_written_out() {
-        let text = "{\"a\":\"\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\"}\r\nÄ 体温";
-        assert_eq!(
-            shown(text),
-            r#"{"a":"\u{1b}]0;x\u{7}\u{9b}31m\u{202e}"}\u{d}\u{a}Ä 体温"#
-        );
     }
 }

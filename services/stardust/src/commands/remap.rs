@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use stardust::shown::shown;
 use stardust_domain::ids::Mac;
 use stardust_domain::remap::Difference;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_parser::{Remapped, Remapper, Rules, Sample, Selection};
 
-use super::letters::{self, shown};
+use super::letters;
 use super::migrate::stop_signal;
 use crate::Failure;
 use crate::ports::{self, Use};

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stardust::arguments::{Offsets, offsets};
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::log::{Log, LogError, MemberInfo, Topic};
 use stardust_pipeline::replay::{self, Clamped, Count, Move, Plan, ReplayError, Target};
@@ -68,25 +69,6 @@ impl To {
             _ => Target::Earliest,
         }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Offsets(Vec<(i32, i64)>);
-
-fn offsets(text: &str) -> Result<Offsets, String> {
-    let mut found: Vec<(i32, i64)> = Vec::new();
-    for part in text.split(',') {
-        let pair = part.split_once('=').and_then(|(partition, offset)| {
-            let partition = partition.trim().parse().ok().filter(|p| *p >= 0)?;
-            Some((partition, offset.trim().parse().ok()?))
-        });
-        let pair: (i32, i64) = pair.ok_or("not a list such as 0=1200,3=80 (partition=offset)")?;
-        if found.iter().any(|(partition, _)| *partition == pair.0) {
-            return Err(format!("partition {} stands there twice", pair.0));
-        }
-        found.push(pair);
-    }
-    Ok(Offsets(found))
 }
 
 /// The topic of a group: of ours the one that it reads, of others the one that is named.
@@ -276,28 +258,4 @@ fn object(plan: &Plan, members: &[MemberInfo], dry_run: bool) -> Value {
         "group": plan.group, "topic": plan.topic.as_str(), "dry_run": dry_run, "members": members,
         "again": plan.records(true).figure(), "left_out": plan.records(false).figure(), "partitions": partitions,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn offsets_are_read_and_what_is_none_is_refused() {
-        assert_eq!(offsets("0=12,3=4"), Ok(Offsets(vec![(0, 12), (3, 4)])));
-        assert_eq!(offsets(" 1 = -5 "), Ok(Offsets(vec![(1, -5)])));
-        for wrong in [
-            "",
-            "1",
-            "1=",
-            "=1",
-            "a=1",
-            "-1=1",
-            "1=1,",
-            "1=1,1=2",
-            "1=99999999999999999999",
-        ] {
-            assert!(offsets(wrong).is_err(), "{wrong}");
-        }
-    }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use bytes::Bytes;
 use serde_json::json;
+use stardust::shown::{dump, shown};
 use stardust_fhir_parser::{Filter, Pages};
 use stardust_pipeline::log::{Budget, Log, Topic};
 use stardust_pipeline::store::{Letter, LetterState, Shelf, Store};
@@ -47,7 +48,7 @@ pub async fn run(ports: &Ports, args: &ShowArgs) -> Result<ExitCode, Failure> {
     let Some(first) = found.first() else {
         return Err(anyhow!(
             "there is no dead letter {}; `stardust dead-letters list` names those that are not settled",
-            letters::shown(&args.id)
+            shown(&args.id)
         )
         .into());
     };
@@ -181,7 +182,7 @@ fn text(found: &[Letter], raw: Option<&RawRecord>) -> String {
     match std::str::from_utf8(&raw.body) {
         Ok(body) => {
             for part in body.lines() {
-                let _ = writeln!(out, "{}", letters::shown(part));
+                let _ = writeln!(out, "{}", shown(part));
             }
         }
         Err(_) => dump(&mut out, &raw.body),
@@ -190,36 +191,5 @@ fn text(found: &[Letter], raw: Option<&RawRecord>) -> String {
 }
 
 fn field(out: &mut String, name: &str, value: &str) {
-    let _ = writeln!(out, "{name:<12} {}", letters::shown(value));
-}
-
-/// Bytes that are no text: offset, hex, and what can be read of them.
-fn dump(out: &mut String, bytes: &Bytes) {
-    for (at, row) in bytes.chunks(16).enumerate() {
-        let digits: Vec<String> = row.iter().map(|b| format!("{b:02x}")).collect();
-        let readable: String = row
-            .iter()
-            .map(|b| match b {
-                b' '..=b'~' => char::from(*b),
-                _ => '.',
-            })
-            .collect();
-        let _ = writeln!(out, "{:08x}  {:<47}  {readable}", at * 16, digits.join(" "));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_that_are_no_text_are_shown_by_their_digits() {
-        let mut out = String::new();
-        dump(&mut out, &Bytes::from_static(b"\x00hello\xff\x1b[31m, world"));
-        assert_eq!(
-            out,
-            "00000000  00 68 65 6c 6c 6f ff 1b 5b 33 31 6d 2c 20 77 6f  .hello..[31m, wo\n\
-             00000010  72 6c 64                                         rld\n"
-        );
-    }
+    let _ = writeln!(out, "{name:<12} {}", shown(value));
 }

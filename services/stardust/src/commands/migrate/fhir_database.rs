@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use stardust::findings::findings;
 use stardust_mongo::{Copied, Copyable, FhirCopies, MongoStore, Place};
 use stardust_pipeline::patience::patiently;
 use stardust_pipeline::resources::ResourceStore;
@@ -17,7 +18,6 @@ use stardust_pipeline::runs::{Run, RunState, Runs};
 use stardust_pipeline::store::Store;
 use tokio::sync::watch;
 
-use super::findings::findings;
 use crate::commands::patience::{endless, opening};
 use crate::say::{self, remark, say};
 use crate::services::now;

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use serde_json::json;
+use stardust::shown::shown;
 use stardust_fhir_migrator::{Again, Migrator, Outcome, Progress, report};
 use stardust_pipeline::associations;
 use stardust_pipeline::log::Log;
@@ -138,7 +139,7 @@ fn print(outcome: &Outcome, as_json: bool) {
                 "run {} {}{resumed} from {}",
                 run.id,
                 run.state.label(),
-                letters::shown(&run.source)
+                shown(&run.source)
             );
         }
     }

@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
+use stardust::shown::shown;
 use stardust_pipeline::patience::patiently;
 use stardust_pipeline::runs::{Run, Runs};
 
 use crate::Failure;
-use crate::commands::letters::{instant, shown};
+use crate::commands::letters::instant;
 use crate::commands::patience::opening;
 use crate::ports::{self, Use};
 use crate::say::say;

@@ -1,7 +1,6 @@
 //! `stardust migrate`.
 
 mod fhir_database;
-mod findings;
 mod histories;
 mod list;
 mod progress;
