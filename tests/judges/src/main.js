@@ -59,13 +59,13 @@ async function main() {
   await provision(CACHE);
   const folder = mkdtempSync(join(CACHE, 'run-'));
   const report = new Report();
-  const mapped = [];
+  let mapped = [];
   if (options.resources) {
-    mapped.push(...(await resourcesOf(options.resources)));
+    mapped = await resourcesOf(options.resources);
   } else if (!options['faults-only']) {
     options.binary ??= await build();
-    mapped.push(...(await map(folder, count, options, report)));
-    if (options.entries !== '0') mapped.push(...(await registry(folder, options)));
+    mapped = await map(folder, count, options, report);
+    if (options.entries !== '0') mapped = mapped.concat(await registry(folder, options));
   }
 
   const good = JSON.parse(readFileSync(join(HERE, 'fixtures', 'good.json'), 'utf8'));
