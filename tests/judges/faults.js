@@ -118,6 +118,13 @@ export const faults = [
   ['an association that ends before it starts', 'association', (r) => { r.period.end = '2026-02-01T07:00:00+07:00'; }],
   ['an association with an observation', 'association', (r) => { r.subject.reference = 'Observation/1'; }],
   ['an association of a patient as device', 'association', (r) => { r.device = { reference: 'Patient/1' }; }],
+  // Copied as they are
+  ['a condition without its clinical status', 'condition', (r) => { delete r.clinicalStatus; }],
+  ['a report without a code', 'report', (r) => { delete r.code; }],
+  ['a document without content', 'document', (r) => { delete r.content; }],
+  ['a ward with a physical type as R4 had it', 'ward', (r) => { r.physicalType = { text: 'ward' }; }],
+  ['a medication with a form as R4 had it', 'medication', (r) => { r.form = { text: 'tablet' }; }],
+  ['a role in a provenance as R4 had it', 'provenance', (r) => { r.entity[0].role = 'derivation'; }],
   ['an outcome code as a concept', 'audit-dead', (r) => { r.outcome.code = { coding: [r.outcome.code] }; }],
 ];
 

@@ -30,6 +30,20 @@ fn is_uri(from: &str) -> bool {
     from.starts_with("mongodb://") || from.starts_with("mongodb+srv://")
 }
 
+/// Refuses a URI with a password among the arguments: every user of a machine can see these.
+///
+/// # Errors
+/// Where `from` is one.
+pub fn no_password(from: &str) -> Result<(), Usage> {
+    if is_uri(from) && from.contains('@') && std::env::args().any(|argument| argument.contains(from)) {
+        return Err(Usage(
+            "a password must not be an argument: put the URI into the variable MIGRATE_FROM instead"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 /// The source that `from` names, else `MIGRATE_FROM`, else the database of the settings.
 ///
 /// # Errors
@@ -44,14 +58,7 @@ pub async fn open(settings: &Settings, from: Option<&str>) -> Result<AnySource, 
         .into());
     };
     if is_uri(from) {
-        // Every user of a machine can see the arguments of a process.
-        if from.contains('@') && std::env::args().any(|argument| argument.contains(from)) {
-            return Err(Usage(
-                "a password must not be an argument: put the URI into the variable MIGRATE_FROM instead"
-                    .to_owned(),
-            )
-            .into());
-        }
+        no_password(from)?;
         let source = MongoSource::connect(from, &settings.main_db).await;
         return Ok(AnySource::Mongo(source.map_err(anyhow::Error::from)?));
     }

@@ -700,12 +700,15 @@ pub fn a_source_that_cannot_be_read_is_named() {
         none.stderr.contains("none of the history collections"),
         "{none:?}"
     );
-    let password = migrate("mongodb://ward:hush@127.0.0.1:1/AMY");
-    assert_eq!(password.code, Some(2), "{password:?}");
-    assert!(
-        !password.stderr.contains("hush") && password.stderr.contains("MIGRATE_FROM"),
-        "{password:?}"
-    );
+    for what in ["histories", "registry", "fhir-database"] {
+        let from = ["migrate", what, "--from", "mongodb://ward:hush@127.0.0.1:1/AMY"];
+        let password = ground.stack.run(&from);
+        assert_eq!(password.code, Some(2), "{what}: {password:?}");
+        assert!(
+            !password.stderr.contains("hush") && password.stderr.contains("MIGRATE_FROM"),
+            "{what}: {password:?}"
+        );
+    }
 
     // A dump whose last document is cut off, and without one of the collections.
     let file = dump.join("step_histories.bson");

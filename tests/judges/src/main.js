@@ -22,6 +22,8 @@ const ROOT = join(HERE, '..', '..');
 const CACHE = process.env.JUDGES_CACHE ?? join(HERE, '..', '.cache', 'judges');
 /** Entries of each history collection. */
 const ENTRIES = 30;
+/** Kinds of failure that are shown of each judge. */
+const SHOWN = 40;
 const RECEIVED_AT = '2026-03-01T00:00:00Z';
 const HELP = `Usage: tests/judges/run [--messages N] [--binary PATH] [--seed N] [--without JUDGE]
 
@@ -57,13 +59,13 @@ async function main() {
   await provision(CACHE);
   const folder = mkdtempSync(join(CACHE, 'run-'));
   const report = new Report();
-  const mapped = [];
+  let mapped = [];
   if (options.resources) {
-    mapped.push(...(await resourcesOf(options.resources)));
+    mapped = await resourcesOf(options.resources);
   } else if (!options['faults-only']) {
     options.binary ??= await build();
-    mapped.push(...(await map(folder, count, options, report)));
-    if (options.entries !== '0') mapped.push(...(await registry(folder, options)));
+    mapped = await map(folder, count, options, report);
+    if (options.entries !== '0') mapped = mapped.concat(await registry(folder, options));
   }
 
   const good = JSON.parse(readFileSync(join(HERE, 'fixtures', 'good.json'), 'utf8'));
@@ -188,7 +190,7 @@ async function resourcesOf(file) {
   for await (const text of createInterface({ input: createReadStream(file) })) {
     if (text.trim() === '') continue;
     const { resourceType, id } = JSON.parse(text);
-    cases.push({ name: `${resourceType} ${id}`, text });
+    cases.push({ name: `${resourceType} ${id}`, id, text });
   }
   return cases;
 }
@@ -233,8 +235,8 @@ class Report {
   outcomes = {};
   seen = {};
 
-  wrong(judge, name, what) {
-    this.failures.push({ judge, name, what });
+  wrong(judge, name, what, id) {
+    this.failures.push({ judge, name, what, id });
   }
 
   get failed() {
@@ -259,10 +261,10 @@ class Report {
     this.judges = [];
     for (const [judge, { findings, seconds }] of verdicts) {
       for (const { line, problem, stumbled } of findings) {
-        const { name, faulty } = cases[line - 1];
+        const { name, id, faulty } = cases[line - 1];
         if (stumbled !== undefined) this.wrong(judge, name, `the judge itself failed: ${stumbled}`);
         else if (faulty) caughtBy[line - 1].add(judge);
-        else this.wrong(judge, name, problem);
+        else this.wrong(judge, name, problem, id);
       }
       const caught = caughtBy.filter((by) => by.has(judge)).length;
       if (caught < 2) this.wrong(judge, 'planted faults', `caught ${caught} of them`);
@@ -274,16 +276,25 @@ class Report {
     });
   }
 
-  /** One line for each kind of failure, with its first place. */
+  /** For each judge a line for each kind of failure, the most frequent first, with its first place. */
   grouped() {
-    const groups = new Map();
-    for (const { judge, name, what } of this.failures) {
-      const key = `${judge}: ${what.replace(/^reading \d+: /, '').replace(/[0-9a-f-]{36}/g, '…')}`;
+    const judges = new Map();
+    for (const { judge, name, what, id } of this.failures) {
+      const key = what
+        .replace(/^reading \d+: /, '')
+        .replaceAll(`'${id}'`, '…')
+        .replace(/[0-9a-f-]{36}/g, '…')
+        .replace(/\[\d+\]/g, '[…]');
+      const groups = judges.get(judge) ?? new Map();
       const group = groups.get(key) ?? { count: 0, first: `${name}: ${what}` };
       group.count += 1;
-      groups.set(key, group);
+      judges.set(judge, groups.set(key, group));
     }
-    return [...groups].map(([key, { count, first }]) => `  ${count} × ${key.split(': ')[0]}: ${first}`);
+    return [...judges].flatMap(([judge, groups]) => {
+      const sorted = [...groups.values()].sort((a, b) => b.count - a.count);
+      const lines = sorted.slice(0, SHOWN).map(({ count, first }) => `  ${count} × ${judge}: ${first}`);
+      return sorted.length > SHOWN ? [...lines, `  and ${sorted.length - SHOWN} more kinds of ${judge}`] : lines;
+    });
   }
 
   say(resources, seconds) {
@@ -294,8 +305,7 @@ class Report {
       lines.push(`  ${judge.padEnd(11)} caught ${caught} of ${this.faults} planted faults, ${took.toFixed(1)} s`);
     }
     lines.push(`  meaning     was asked ${this.meaning} planted faults`);
-    const shown = this.grouped().slice(0, 80);
-    const verdict = this.failed ? `FAILED, ${this.failures.length} findings:\n${shown.join('\n')}` : 'passed';
+    const verdict = this.failed ? `FAILED, ${this.failures.length} findings:\n${this.grouped().join('\n')}` : 'passed';
     process.stdout.write(`${lines.join('\n')}\njudges: ${resources} resources in ${seconds.toFixed(0)} s: ${verdict}\n`);
   }
 }

@@ -5,9 +5,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { join } from 'node:path';
 
 const PACKAGES = ['hl7.fhir.r5.core-5.0.0', 'hl7.terminology-5.1.0', 'hl7.fhir.uv.extensions.r5-1.0.0'];
-/** Resources that we write, or refer to; the others are needed by nobody. */
+/** Resources that we write, refer to, or copy as they are; the others are needed by nobody. */
 const TYPES = new Set([
   'Resource', 'DomainResource', 'Observation', 'AuditEvent', 'Patient', 'Device', 'DeviceAssociation', 'Organization',
+  'Condition', 'DiagnosticReport', 'DocumentReference', 'Location', 'Medication', 'MedicationRequest', 'MedicationStatement',
+  'Practitioner', 'PractitionerRole', 'Provenance',
   'bp', 'vitalsigns', 'heartrate', 'oxygensat', 'bodytemp', 'bodyweight', 'bodyheight', 'bmi', 'resprate',
   'observation-gatewayDevice', 'SimpleQuantity', 'MoneyQuantity',
 ]);

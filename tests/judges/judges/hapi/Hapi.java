@@ -9,6 +9,7 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ConcurrentModificationException;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -45,7 +46,7 @@ public final class Hapi {
   private static String judge(FhirValidator validator, int line, String text) {
     StringBuilder findings = new StringBuilder();
     try {
-      for (SingleValidationMessage found : validator.validateWithResult(text).getMessages()) {
+      for (SingleValidationMessage found : messages(validator, text)) {
         if (found.getSeverity().compareTo(ResultSeverityEnum.ERROR) >= 0) {
           report(findings, line, "problem", found.getLocationString() + ": " + found.getMessage());
         }
@@ -54,6 +55,17 @@ public final class Hapi {
       report(findings, line, "stumbled", failure.toString());
     }
     return findings.toString();
+  }
+
+  /** Threads can meet in a list inside HAPI, once in some thousand faulty resources: that is no verdict. */
+  private static List<SingleValidationMessage> messages(FhirValidator validator, String text) {
+    for (int tries = 1; ; tries++) {
+      try {
+        return validator.validateWithResult(text).getMessages();
+      } catch (ConcurrentModificationException met) {
+        if (tries == 5) throw met;
+      }
+    }
   }
 
   private static IValidationSupport definitions(FhirContext context, Path path) throws Exception {

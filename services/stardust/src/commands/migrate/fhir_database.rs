@@ -22,7 +22,7 @@ use crate::commands::patience::{endless, opening};
 use crate::say::{self, remark, say};
 use crate::services::now;
 use crate::settings::Settings;
-use crate::{Failure, Usage};
+use crate::{Failure, Usage, history_source};
 
 const KIND: &str = "fhir-database";
 const LEASE: &str = "migrate fhir-database";
@@ -74,6 +74,9 @@ struct Progress {
 
 /// Runs the command.
 pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCode, Failure> {
+    if let Some(from) = &args.from {
+        history_source::no_password(from)?;
+    }
     let Some(uri) = &settings.mongodb_uri else {
         return Err(Usage(
             "`stardust migrate fhir-database` copies from one MongoDB database into another: MONGODB_URI is not set, and the embedded store has no fhir_* collections to fill".to_owned(),

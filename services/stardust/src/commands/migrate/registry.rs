@@ -17,7 +17,6 @@ use stardust_pipeline::resources::{ResourceStore, Stored};
 use stardust_pipeline::store::{Store, StoreError};
 use tokio::sync::watch;
 
-use crate::Failure;
 use crate::backend::AnyStore;
 use crate::commands::patience::{endless, opening};
 use crate::commands::registry::file;
@@ -25,6 +24,7 @@ use crate::ports::{self, Use};
 use crate::say::say;
 use crate::services::now;
 use crate::settings::Settings;
+use crate::{Failure, history_source};
 
 /// What to migrate, and how.
 #[derive(Debug, clap::Args)]
@@ -54,6 +54,9 @@ const PAGE: usize = 500;
 
 /// Runs the command.
 pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, Failure> {
+    if let Some(from) = &args.from {
+        history_source::no_password(from)?;
+    }
     let how = if args.dry_run { Use::Beside } else { Use::Create };
     let ports = ports::open(settings, how, false).await?;
     let (resources, report) = read(settings, args, &ports.store).await?;
