@@ -710,6 +710,11 @@ pub fn a_source_that_cannot_be_read_is_named() {
         );
     }
 
+    // What `registry import` took in has no hospitals.
+    let registry = ground.stack.run(&["migrate", "registry"]);
+    assert_eq!(registry.code, Some(2), "{registry:?}");
+    assert!(registry.stderr.contains("--from"), "{registry:?}");
+
     // A dump whose last document is cut off, and without one of the collections.
     let file = dump.join("step_histories.bson");
     let bytes = std::fs::read(&file).expect("a file");

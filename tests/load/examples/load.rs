@@ -8,16 +8,18 @@
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use clap::Parser;
 use serde_json::{Map, Value, json};
 use stardust_load::drive::{Plan, drive};
 use stardust_load::process::Watched;
+use stardust_load::readable::{self, Store};
 use stardust_load::verify;
 use stardust_load::ward::Ward;
+use tokio::sync::mpsc;
 
 /// Sends readings to a door and says what came of them.
 #[derive(Parser)]
@@ -53,6 +55,10 @@ struct Arguments {
     /// --readings 0 it looks for those of the runs before.
     #[arg(long)]
     promises: Option<PathBuf>,
+    /// Also how long it takes until the Observation of each reading can be read: in this file (`stardust.db`), or
+    /// `mongodb` for the database of MONGODB_URI and MONGODB_FHIR_DB.
+    #[arg(long, value_name = "FILE|mongodb")]
+    readable: Option<String>,
     /// One line of JSON instead of text.
     #[arg(long)]
     json: bool,
@@ -77,7 +83,17 @@ async fn main() -> anyhow::Result<()> {
         rate: arguments.rate,
     };
     let before = cpu(&arguments.processes)?;
-    let done = drive(plan).await?;
+    let (told, watcher) = match &arguments.readable {
+        Some(place) => {
+            let (told, sent) = mpsc::unbounded_channel();
+            (
+                Some(told),
+                Some(tokio::spawn(readable::watch(store(place).await?, sent))),
+            )
+        }
+        None => (None, None),
+    };
+    let done = drive(plan, told).await?;
     let after = cpu(&arguments.processes)?;
     let mut report = Map::new();
     let mut put = |name: &str, value: Value| report.insert(name.to_owned(), value);
@@ -90,6 +106,12 @@ async fn main() -> anyhow::Result<()> {
     put("p50_ms", json!(millis(done.latencies.at(0.5))));
     put("p99_ms", json!(millis(done.latencies.at(0.99))));
     put("max_ms", json!(millis(done.latencies.at(1.0))));
+    if let Some(watcher) = watcher {
+        let readable = watcher.await??;
+        put("readable_p50_ms", json!(millis(readable.at(0.5))));
+        put("readable_p99_ms", json!(millis(readable.at(0.99))));
+        put("readable_max_ms", json!(millis(readable.at(1.0))));
+    }
     for ((process, before), after) in arguments.processes.iter().zip(before).zip(after) {
         let cpu = (after - before).as_secs_f64() * 1e6 / per(arguments.readings);
         put(&format!("{}_cpu_us", process.name), json!(round(cpu, 10.0)));
@@ -121,6 +143,16 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The store that `--readable` names.
+async fn store(place: &str) -> anyhow::Result<Store> {
+    if place != "mongodb" {
+        return Store::file(Path::new(place));
+    }
+    let uri = std::env::var("MONGODB_URI").context("MONGODB_URI is not set")?;
+    let name = std::env::var("MONGODB_FHIR_DB").unwrap_or_else(|_| "MFC_FHIR_R5".to_owned());
+    Store::database(&uri, &name).await
 }
 
 fn cpu(processes: &[Watched]) -> anyhow::Result<Vec<Duration>> {

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::client::Client;
 use crate::latency::Latencies;
+use crate::readable::Sent;
 use crate::ward::Ward;
 
 /// What to send, where to, how fast.
@@ -41,11 +43,11 @@ pub struct Done {
     pub answers: Vec<Bytes>,
 }
 
-/// Sends the plan's readings. Connections are made before the clock starts.
+/// Sends the plan's readings, and tells `told` of each that was answered. Connections are made before the clock starts.
 ///
 /// # Errors
 /// The first answer other than 200, or a broken connection.
-pub async fn drive(plan: Plan) -> anyhow::Result<Done> {
+pub async fn drive(plan: Plan, told: Option<UnboundedSender<Sent>>) -> anyhow::Result<Done> {
     let mut clients = Vec::new();
     for _ in 0..plan.connections.min(plan.readings) {
         clients.push(Client::connect(plan.address).await?);
@@ -54,8 +56,9 @@ pub async fn drive(plan: Plan) -> anyhow::Result<Done> {
     let start = Instant::now();
     let mut senders = JoinSet::new();
     for client in clients {
-        senders.spawn(connection(client, plan, Arc::clone(&next), start));
+        senders.spawn(connection(client, plan, Arc::clone(&next), start, told.clone()));
     }
+    drop(told);
     let mut micros = Vec::new();
     let mut answers = Vec::new();
     while let Some(ended) = senders.join_next().await {
@@ -75,6 +78,7 @@ async fn connection(
     plan: Plan,
     next: Arc<AtomicU64>,
     start: Instant,
+    told: Option<UnboundedSender<Sent>>,
 ) -> anyhow::Result<(Vec<u32>, Vec<Bytes>)> {
     let mut micros = Vec::new();
     let mut answers = Vec::new();
@@ -92,7 +96,14 @@ async fn connection(
         let reading = plan.first + n;
         let (gateway, message) = (plan.ward.gateway_of(reading), plan.ward.message(reading));
         let since = due.unwrap_or_else(Instant::now);
-        answers.push(client.send(&gateway, message).await?);
+        let answer = client.send(&gateway, message).await?;
         micros.push(u32::try_from(since.elapsed().as_micros()).unwrap_or(u32::MAX));
+        if let Some(told) = &told {
+            told.send(Sent {
+                due: since,
+                answer: answer.clone(),
+            })?;
+        }
+        answers.push(answer);
     }
 }

@@ -4,6 +4,7 @@ pub mod client;
 pub mod drive;
 pub mod latency;
 pub mod process;
+pub mod readable;
 pub mod topics;
 pub mod verify;
 pub mod ward;

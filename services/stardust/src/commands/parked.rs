@@ -111,6 +111,10 @@ pub async fn run(settings: &Settings, command: ParkedCommand) -> Result<ExitCode
             let mut releaser = releaser(&ports, settings).await?;
             if let Some(patient) = patient {
                 name(&releaser, &filter, patient, dry_run).await?;
+                if dry_run {
+                    // What would go back is judged by a name that is not kept.
+                    return Ok(ExitCode::SUCCESS);
+                }
                 // With the names that are kept now.
                 releaser.rules = letters::rules(&ports, settings).await?;
             }
@@ -167,7 +171,7 @@ async fn name(
         .map_or_else(String::new, |d| format!(" of device {d}"));
     if dry_run {
         say!(
-            "the patient of {} readings{whose} would be named",
+            "the patient of {} readings{whose} would be named, and they would go back to the raw topic",
             naming.readings
         );
         return Ok(());

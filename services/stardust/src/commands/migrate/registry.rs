@@ -24,13 +24,13 @@ use crate::ports::{self, Use};
 use crate::say::say;
 use crate::services::now;
 use crate::settings::Settings;
-use crate::{Failure, history_source};
+use crate::{Failure, Usage, history_source};
 
 /// What to migrate, and how.
 #[derive(Debug, clap::Args)]
 pub struct RegistryArgs {
     /// A folder with files of mongoexport (patients.json, amy_boxes.json, amy_devices.json, hospitals.json), or a MongoDB
-    /// URI (MIGRATE_FROM, which also takes one with a password); else what the store has.
+    /// URI (MIGRATE_FROM, which also takes one with a password); else the database of the settings.
     #[arg(long, value_name = "URI|DIR")]
     from: Option<String>,
     /// Only count what would be done.
@@ -57,9 +57,19 @@ pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, F
     if let Some(from) = &args.from {
         history_source::no_password(from)?;
     }
+    let given = std::env::var("MIGRATE_FROM").ok().filter(|from| !from.is_empty());
+    let from = args.from.clone().or(given);
+    if from.is_none() && settings.mongodb_uri.is_none() {
+        return Err(Usage(
+            "`stardust migrate registry` has no source: the embedded store keeps what `registry import` needs, which is \
+             no hospitals; name a folder or a database with --from"
+                .to_owned(),
+        )
+        .into());
+    }
     let how = if args.dry_run { Use::Beside } else { Use::Create };
     let ports = ports::open(settings, how, false).await?;
-    let (resources, report) = read(settings, args, &ports.store).await?;
+    let (resources, report) = read(settings, from, &ports.store).await?;
     let (_going, going) = endless();
     if !args.dry_run {
         let prepare = || async {
@@ -96,15 +106,13 @@ pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, F
 /// The resources of the documents, wherever these are.
 async fn read(
     settings: &Settings,
-    args: &RegistryArgs,
+    from: Option<String>,
     here: &AnyStore,
 ) -> anyhow::Result<(Vec<RegistryResource>, ResourceReport)> {
     let mut builder = ResourceBuilder::new(MappingSettings {
         zone: settings.zone,
         identifier_base: settings.identifier_base.clone(),
     });
-    let given = std::env::var("MIGRATE_FROM").ok().filter(|from| !from.is_empty());
-    let from = args.from.clone().or(given);
     let elsewhere = match &from {
         Some(uri) if uri.starts_with("mongodb") && uri.contains("://") => Some(AnyStore::Mongo(
             MongoStore::connect(uri, &settings.main_db, &settings.fhir_db).await?,
