@@ -21,6 +21,9 @@ pub struct DoorConfig {
     pub lane_capacity: usize,
     /// Most records of one publish.
     pub publish_records: usize,
+    /// How long a lane waits after its first record for others to publish with it. A log that takes a request for each
+    /// partition costs less so, and those who wait for the batch before come with this one instead of behind it.
+    pub linger: Duration,
     /// Bytes of bodies under way, all requests together.
     pub body_memory: usize,
     /// What 503 tells the client to wait.
@@ -39,6 +42,7 @@ impl Default for DoorConfig {
             place_within: Duration::from_secs(5),
             lane_capacity: 1_024,
             publish_records: 500,
+            linger: Duration::ZERO,
             body_memory: 32 << 20,
             retry_after: Duration::from_secs(5),
             clock: Clock::default(),

@@ -178,7 +178,9 @@ impl<M: Rules> Door<M> {
                 failed: failed.clone(),
             };
             let (most, stop) = (config.publish_records.max(1), running.stopping());
-            running.tasks.spawn(lane::run(lane, most, jobs, stop));
+            running
+                .tasks
+                .spawn(lane::run(lane, most, config.linger, jobs, stop));
         }
         if let Some(backlog) = backlog {
             let forwarder = Forwarder {
@@ -246,7 +248,9 @@ impl<M: Rules> Door<M> {
             };
             let most = config.publish_records.max(1);
             let (lane_stop, forwarding_stop) = (running.stopping(), running.stopping());
-            running.tasks.spawn(lane::run(local_lane, most, jobs, lane_stop));
+            running
+                .tasks
+                .spawn(lane::run(local_lane, most, Duration::ZERO, jobs, lane_stop));
             running.tasks.spawn(forwarding.run(forwarding_stop));
         }
         intake.metrics.is_async.set(fallback.mode.is_async().into());

@@ -8,7 +8,7 @@ use serde::Serialize;
 use stardust_pipeline::log::{Ack, Log, LogError, NewRecord};
 use stardust_pipeline::spool::{Spool, SpoolError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::backlog::Backlog;
 use crate::letter::Letters;
@@ -118,6 +118,7 @@ pub(crate) trait Settle: Send + 'static {
 pub(crate) async fn run<T: Settle>(
     lane: T,
     most: usize,
+    linger: Duration,
     mut jobs: mpsc::Receiver<Job>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -130,6 +131,14 @@ pub(crate) async fn run<T: Settle>(
             taken = jobs.recv_many(&mut batch, most) => {
                 if taken == 0 {
                     return;
+                }
+                if !linger.is_zero() && !closing && batch.len() < most {
+                    sleep(linger).await;
+                    while batch.len() < most
+                        && let Ok(job) = jobs.try_recv()
+                    {
+                        batch.push(job);
+                    }
                 }
                 lane.settle(std::mem::take(&mut batch)).await;
             }

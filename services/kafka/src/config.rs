@@ -231,7 +231,8 @@ impl KafkaConfig {
     pub(crate) fn publisher(&self) -> ClientConfig {
         let mut config = self.producer(&self.instance);
         config
-            .set("linger.ms", "5")
+            // Who publishes puts records together himself; this is for those of one call to go together.
+            .set("linger.ms", "1")
             .set("message.timeout.ms", "5000")
             .set("queue.buffering.max.kbytes", "16384");
         self.with_properties(config, None)

@@ -77,6 +77,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(7);
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the door waits for the registry before it opens.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(2);
+/// How long a partition's batch of the door waits for more of them on a broker.
+const LINGER: Duration = Duration::from_millis(4);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
 
@@ -238,6 +240,8 @@ impl Process {
             drop(timeout(REGISTRY_WITHIN, known.wait_for(Option::is_some)).await);
             let config = DoorConfig {
                 topics: ports.topics.clone(),
+                // The embedded log puts the lanes' batches together itself.
+                linger: settings.kafka_brokers.as_ref().map_or(Duration::ZERO, |_| LINGER),
                 ..DoorConfig::default()
             };
             let (opened, mut running) = Door::open(
