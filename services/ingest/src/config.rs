@@ -21,8 +21,8 @@ pub struct DoorConfig {
     pub lane_capacity: usize,
     /// Most records of one publish.
     pub publish_records: usize,
-    /// How long a lane waits after its first record for others to publish with it. A log that takes a request for each
-    /// partition costs less so, and those who wait for the batch before come with this one instead of behind it.
+    /// Every so often the lanes publish, all at once. A log that takes a request for each partition costs less so: more
+    /// records go in each, and the requests go together. Zero: each lane at once.
     pub linger: Duration,
     /// Bytes of bodies under way, all requests together.
     pub body_memory: usize,

@@ -19,7 +19,7 @@ use crate::fallback::{Fallback, Forwarding, Inline, Local, LocalLane};
 use crate::fault::Fault;
 use crate::forward::Forwarder;
 use crate::intake::{Intake, Weight};
-use crate::lane::{self, Lane, Processing};
+use crate::lane::{self, Departures, Lane, Processing};
 use crate::letter::Letters;
 use crate::metrics::Metrics;
 use crate::registry::RegistryView;
@@ -164,6 +164,7 @@ impl<M: Rules> Door<M> {
             failed: failure,
             tasks: JoinSet::new(),
         };
+        let departures = Departures::every(config.linger);
         let mut lanes = Vec::new();
         for partition in 0..partitions {
             let (sender, jobs) = mpsc::channel(config.lane_capacity.max(1));
@@ -178,9 +179,7 @@ impl<M: Rules> Door<M> {
                 failed: failed.clone(),
             };
             let (most, stop) = (config.publish_records.max(1), running.stopping());
-            running
-                .tasks
-                .spawn(lane::run(lane, most, config.linger, jobs, stop));
+            running.tasks.spawn(lane::run(lane, most, departures, jobs, stop));
         }
         if let Some(backlog) = backlog {
             let forwarder = Forwarder {
@@ -250,7 +249,7 @@ impl<M: Rules> Door<M> {
             let (lane_stop, forwarding_stop) = (running.stopping(), running.stopping());
             running
                 .tasks
-                .spawn(lane::run(local_lane, most, Duration::ZERO, jobs, lane_stop));
+                .spawn(lane::run(local_lane, most, None, jobs, lane_stop));
             running.tasks.spawn(forwarding.run(forwarding_stop));
         }
         intake.metrics.is_async.set(fallback.mode.is_async().into());

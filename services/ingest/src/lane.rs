@@ -8,7 +8,7 @@ use serde::Serialize;
 use stardust_pipeline::log::{Ack, Log, LogError, NewRecord};
 use stardust_pipeline::spool::{Spool, SpoolError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::backlog::Backlog;
 use crate::letter::Letters;
@@ -114,11 +114,32 @@ pub(crate) trait Settle: Send + 'static {
     fn settle(&self, jobs: Vec<Job>) -> impl Future<Output = ()> + Send;
 }
 
+/// When the lanes publish, all of them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Departures {
+    first: Instant,
+    every: Duration,
+}
+
+impl Departures {
+    /// Every so often from now on; none: always.
+    pub(crate) fn every(every: Duration) -> Option<Self> {
+        let first = Instant::now();
+        (!every.is_zero()).then_some(Self { first, every })
+    }
+
+    async fn next(self) {
+        let past = self.first.elapsed().as_nanos() / self.every.as_nanos();
+        let next = u32::try_from(past + 1).unwrap_or(u32::MAX);
+        sleep_until(self.first + self.every * next).await;
+    }
+}
+
 /// Works until the stop, then through what it has taken.
 pub(crate) async fn run<T: Settle>(
     lane: T,
     most: usize,
-    linger: Duration,
+    departures: Option<Departures>,
     mut jobs: mpsc::Receiver<Job>,
     mut stop: watch::Receiver<bool>,
 ) {
@@ -132,8 +153,11 @@ pub(crate) async fn run<T: Settle>(
                 if taken == 0 {
                     return;
                 }
-                if !linger.is_zero() && !closing && batch.len() < most {
-                    sleep(linger).await;
+                if let Some(departures) = departures
+                    && !closing
+                    && batch.len() < most
+                {
+                    departures.next().await;
                     while batch.len() < most
                         && let Ok(job) = jobs.try_recv()
                     {

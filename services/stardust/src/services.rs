@@ -77,8 +77,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(7);
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the door waits for the registry before it opens.
 const REGISTRY_WITHIN: Duration = Duration::from_secs(2);
-/// How long a partition's batch of the door waits for more of them on a broker.
-const LINGER: Duration = Duration::from_millis(4);
+/// How often the door publishes to a broker.
+const LINGER: Duration = Duration::from_millis(5);
 const STATISTICS_EVERY: Duration = Duration::from_secs(60);
 const BATCH_BYTES: usize = 8 << 20;
 

@@ -1,6 +1,9 @@
 //! What is taken, and what is said then.
 
+use std::time::{Duration, Instant};
+
 use stardust_pipeline::partition::partition_of;
+use tokio::time::sleep;
 use uuid::Uuid;
 
 use crate::client::{Client, post, post_with, request};
@@ -147,4 +150,31 @@ async fn only_one_publish_of_a_partition_is_under_way() {
         .map(|r| partition_of(&r.key, PARTITIONS))
         .collect();
     assert!(partitions.len() > 1);
+}
+
+#[tokio::test]
+async fn what_comes_while_a_lane_lingers_goes_with_its_first_record() {
+    let linger = Duration::from_millis(500);
+    let stack = start(Options {
+        linger,
+        ..Options::default()
+    })
+    .await;
+    let begun = Instant::now();
+    let mut tasks = Vec::new();
+    for n in 0..20 {
+        let address = stack.address;
+        tasks.push(tokio::spawn(async move {
+            sleep(Duration::from_millis(5 * n)).await;
+            let message = message(1, usize::try_from(n).unwrap());
+            post(address, "/api/ava4/data", message).await.status
+        }));
+    }
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), 200);
+    }
+    assert_eq!(stack.log.records().len(), 20);
+    let publishes = stack.log.state.lock().unwrap().calls;
+    let most = begun.elapsed().as_millis() / linger.as_millis() + 1;
+    assert!(publishes as u128 <= most, "{publishes} publishes");
 }

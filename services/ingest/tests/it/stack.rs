@@ -78,6 +78,7 @@ pub struct Options {
     pub lane_capacity: usize,
     pub place_within: Duration,
     pub body_memory: usize,
+    pub linger: Duration,
 }
 
 impl Default for Options {
@@ -90,6 +91,7 @@ impl Default for Options {
             lane_capacity: 1_024,
             place_within: Duration::from_secs(5),
             body_memory: 32 << 20,
+            linger: Duration::ZERO,
         }
     }
 }
@@ -109,6 +111,7 @@ pub async fn start_with<M: Rules>(options: Options, rules: M, known: Registry) -
         lane_capacity: options.lane_capacity,
         place_within: options.place_within,
         body_memory: options.body_memory,
+        linger: options.linger,
         ..DoorConfig::default()
     };
     let counters = prometheus::Registry::new();
