@@ -8,7 +8,7 @@ use serde::Serialize;
 use stardust_pipeline::log::{Ack, Log, LogError, NewRecord};
 use stardust_pipeline::spool::{Spool, SpoolError};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::backlog::Backlog;
 use crate::letter::Letters;
@@ -114,7 +114,8 @@ pub(crate) trait Settle: Send + 'static {
     fn settle(&self, jobs: Vec<Job>) -> impl Future<Output = ()> + Send;
 }
 
-/// When the lanes publish, all of them.
+/// When the lanes publish to a broker: all at the same moments. A lane that publishes as soon as it can has always a
+/// batch under way and one that came meanwhile and waits: twice the requests for the same records, and twice the wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Departures {
     first: Instant,
@@ -129,9 +130,9 @@ impl Departures {
     }
 
     async fn next(self) {
-        let past = self.first.elapsed().as_nanos() / self.every.as_nanos();
-        let next = u32::try_from(past + 1).unwrap_or(u32::MAX);
-        sleep_until(self.first + self.every * next).await;
+        let since = self.first.elapsed().as_nanos() % self.every.as_nanos();
+        let since = Duration::from_nanos(u64::try_from(since).unwrap_or(0));
+        sleep(self.every.saturating_sub(since)).await;
     }
 }
 

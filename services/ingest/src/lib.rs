@@ -8,8 +8,8 @@
 //! ```
 //!
 //! - An answer of 2xx means that every record of the request is durable, in the log or in the spool.
-//! - A [lane](crate::Door) publishes one batch of its partition at a time. While the spool holds a record of a
-//!   partition, that partition's new records go behind it.
+//! - A [lane](crate::Door) publishes one batch of its partition at a time, to a broker every few milliseconds. While the
+//!   spool holds a record of a partition, that partition's new records go behind it.
 //! - A client that goes away changes nothing for what a lane has taken.
 //! - In the synchronous mode the answer waits for the store: `fallback/mod.rs` has the picture.
 #![warn(missing_docs)]
