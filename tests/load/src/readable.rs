@@ -66,7 +66,7 @@ impl Store {
     const fn every(&self) -> Duration {
         match self {
             Self::File(..) => Duration::from_millis(5),
-            Self::Database(_) => Duration::from_millis(20),
+            Self::Database(_) => Duration::from_millis(25),
         }
     }
 
@@ -74,7 +74,7 @@ impl Store {
     const fn one_in(&self) -> u64 {
         match self {
             Self::File(..) => 1,
-            Self::Database(_) => 10,
+            Self::Database(_) => 25,
         }
     }
 
