@@ -1,8 +1,6 @@
 //! The command line.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-mod alike;
-mod amending;
 mod arenas;
 mod backend;
 mod commands;
@@ -11,8 +9,6 @@ mod fallback;
 mod history_source;
 mod migrating;
 mod ports;
-mod resource_ports;
-mod run_ports;
 mod say;
 mod schema_registry;
 mod services;

@@ -5,7 +5,7 @@ use stardust_domain::time::Timestamp;
 use stardust_pipeline::alike::AtTimes;
 use stardust_pipeline::store::{ObservationDocument, StoreError};
 
-use crate::backend::AnyStore;
+use super::AnyStore;
 
 impl AtTimes for AnyStore {
     async fn observations_at_times(

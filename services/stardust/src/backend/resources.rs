@@ -6,7 +6,7 @@ use stardust_domain::time::Timestamp;
 use stardust_pipeline::resources::{ResourceStore, Stored, StoredResource};
 use stardust_pipeline::store::StoreError;
 
-use crate::backend::AnyStore;
+use super::AnyStore;
 
 impl ResourceStore for AnyStore {
     async fn prepare_resources(&self) -> Result<(), StoreError> {

@@ -1,32 +1,37 @@
 //! The services of a process: started together, stopped in order.
 
+mod parse;
+mod record;
+mod workers;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow};
-use stardust_audit_recorder::{Heads, Keeper, Recorder, Signer};
-use stardust_books::Reconciler;
-use stardust_domain::registry::Registry;
+use stardust_audit_recorder::Signer;
 use stardust_domain::time::Timestamp;
 use stardust_fhir_migrator::Gauges;
-use stardust_fhir_parser::{Parser, Releaser, Rules, statistics};
 use stardust_ingest::{Door, DoorConfig, Fallback, HttpConfig, Mode};
 use stardust_legacy_router::Router;
 use stardust_pipeline::associations::Keeping;
 use stardust_pipeline::backoff::Backoff;
-use stardust_pipeline::log::{Budget, Log, Topic};
-use stardust_pipeline::pulse::Pulse;
+use stardust_pipeline::log::Log;
 use stardust_pipeline::registry_feed;
-use stardust_pipeline::settled::{Settled, Told};
+use stardust_pipeline::settled::Settled;
 use stardust_pipeline::store::Store;
-use stardust_pipeline::worker::{self, Stage, WorkerConfig, stopped};
+use stardust_pipeline::worker::stopped;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout, timeout_at};
+use tokio::time::{sleep, timeout, timeout_at};
 
+pub use self::parse::Parse;
+use self::parse::parse;
+use self::record::{Record, record};
+use self::workers::spawn_workers;
+pub use self::workers::worker_config;
 use crate::fallback;
 use crate::keys;
 use crate::migrating::Migrate;
@@ -79,8 +84,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 const REGISTRY_WITHIN: Duration = Duration::from_secs(2);
 /// How often the door publishes to a broker.
 const LINGER: Duration = Duration::from_millis(5);
-const STATISTICS_EVERY: Duration = Duration::from_secs(60);
-const BATCH_BYTES: usize = 8 << 20;
 
 pub type Ended = anyhow::Result<()>;
 
@@ -343,6 +346,7 @@ impl Process {
     }
 }
 
+/// What became of a task.
 fn flat(ended: Result<Ended, tokio::task::JoinError>) -> Ended {
     match ended {
         Ok(result) => result,
@@ -388,249 +392,6 @@ async fn prepare(ports: Ports, mut stopping: watch::Receiver<bool>) -> Ended {
 fn tell(backoff: &Backoff, what: &str, error: &dyn std::fmt::Display) {
     if backoff.tries() == 0 {
         tracing::warn!("waiting for {what}: {error}");
-    }
-}
-
-fn spawn_workers<S: Stage>(
-    tasks: &mut JoinSet<Ended>,
-    ports: &Ports,
-    settings: &Settings,
-    (group, topics): (&str, Vec<Topic>),
-    stage: impl Fn() -> S,
-    pulse: &Arc<Pulse>,
-    stopping: &watch::Receiver<bool>,
-) {
-    for number in 0..settings.workers {
-        let config = worker_config(settings, group, topics.clone(), number);
-        spawn_worker(tasks, ports, config, stage(), pulse, stopping);
-    }
-}
-
-fn spawn_worker<S: Stage>(
-    tasks: &mut JoinSet<Ended>,
-    ports: &Ports,
-    config: WorkerConfig,
-    stage: S,
-    pulse: &Arc<Pulse>,
-    stopping: &watch::Receiver<bool>,
-) {
-    let run = worker::run(
-        ports.log.clone(),
-        config,
-        stage,
-        stopping.clone(),
-        Arc::clone(pulse),
-    );
-    tasks.spawn(async move { run.await.map_err(Into::into) });
-}
-
-/// How a worker works.
-pub fn worker_config(settings: &Settings, group: &str, topics: Vec<Topic>, worker: usize) -> WorkerConfig {
-    WorkerConfig {
-        group: group.to_owned(),
-        topics,
-        worker,
-        budget: Budget {
-            records: settings.batch_size,
-            bytes: BATCH_BYTES,
-            wait: Duration::from_millis(500),
-        },
-        drain: DRAIN,
-        backoff: Backoff::default(),
-    }
-}
-
-/// What a parser needs.
-pub struct Parse {
-    pub ports: Ports,
-    pub settings: Settings,
-    pub registry: stardust_ingest::RegistryView,
-    pub counters: Arc<stardust_fhir_parser::Counters>,
-    pub pulse: Arc<Pulse>,
-    /// Hears what is done.
-    pub settled: Settled,
-    pub stopping: watch::Receiver<bool>,
-}
-
-impl Parse {
-    /// The rules, once there is a registry; none where the process is told to stop before. A parser without one would
-    /// park everything.
-    pub async fn rules(&mut self) -> Option<Rules> {
-        let first = tokio::select! {
-            () = stopped(&mut self.stopping) => return None,
-            found = self.registry.wait_for(Option::is_some) => found.ok()?.clone().unwrap_or_default(),
-        };
-        Some(Rules {
-            wire: self.ports.wire.clone(),
-            mapping: Arc::clone(&self.ports.mapping),
-            registry: loaded(first, self.registry.clone()),
-            topics: self.ports.topics.clone(),
-            legacy_routing: self.settings.legacy_routing,
-        })
-    }
-}
-
-/// The parser's members, its statistics and the release of parked readings.
-async fn parse(mut p: Parse) -> Ended {
-    let Some(rules) = p.rules().await else {
-        return Ok(());
-    };
-    let mut tasks = JoinSet::new();
-    let parser = || Parser::new(p.ports.store.clone(), rules.clone(), Arc::clone(&p.counters), now);
-    let stage = || Told::new(parser(), p.settled.clone());
-    let config = (p.ports.groups.parser.as_str(), vec![p.ports.topics.raw.clone()]);
-    spawn_workers(
-        &mut tasks,
-        &p.ports,
-        &p.settings,
-        config,
-        stage,
-        &p.pulse,
-        &p.stopping,
-    );
-    // Letters of other services too: the parser puts them into the store. In a group of their own, since an assignor
-    // counts the partitions of all topics of a group together, and one member could have all letters and no readings.
-    let config = worker_config(
-        &p.settings,
-        &format!("{}.letters", p.ports.groups.parser),
-        vec![p.ports.topics.dead.clone()],
-        p.settings.workers,
-    );
-    spawn_worker(&mut tasks, &p.ports, config, parser(), &p.pulse, &p.stopping);
-    tasks.spawn(report(
-        p.ports.clone(),
-        Arc::clone(&p.counters),
-        p.stopping.clone(),
-    ));
-    let keeper = Reconciler {
-        log: p.ports.log.clone(),
-        store: p.ports.store.clone(),
-        wire: p.ports.wire.clone(),
-        mapping: Arc::clone(&p.ports.mapping),
-        registry: rules.registry.borrow().clone(),
-        topics: p.ports.topics.clone(),
-        groups: p.ports.groups.clone(),
-        patience: Duration::ZERO,
-    };
-    let holder = format!("{}/{}", p.settings.instance, std::process::id());
-    let books = keeper.keep_books(rules.registry.clone(), now, holder.clone(), p.stopping.clone());
-    tasks.spawn(async move {
-        books.await;
-        Ok(())
-    });
-    let releaser = Releaser {
-        log: p.ports.log.clone(),
-        store: p.ports.store.clone(),
-        rules,
-        holder,
-    };
-    let release = releaser.watch(
-        p.ports.groups.parser.clone(),
-        p.settings.registry_refresh,
-        p.stopping.clone(),
-    );
-    tasks.spawn(async move {
-        release.await;
-        Ok(())
-    });
-    while let Some(ended) = tasks.join_next().await {
-        flat(ended)?;
-    }
-    Ok(())
-}
-
-struct Record {
-    ports: Ports,
-    settings: Settings,
-    counters: stardust_audit_recorder::Counters,
-    signer: Option<Signer>,
-    pulse: Arc<Pulse>,
-    stopping: watch::Receiver<bool>,
-}
-
-/// The recorder's members, and the keeper of the heads that they write.
-async fn record(r: Record) -> Ended {
-    let heads = Heads::default();
-    let (store, wire, topics) = (
-        r.ports.store.clone(),
-        r.ports.wire.clone(),
-        r.ports.topics.clone(),
-    );
-    let (counted, written) = (r.counters.clone(), heads.clone());
-    let stage = move || {
-        Recorder::new(store.clone(), wire.clone(), topics.clone(), counted.clone()).telling(written.clone())
-    };
-    let config = (
-        r.ports.groups.recorder.as_str(),
-        vec![r.ports.topics.audit.clone()],
-    );
-    let mut tasks = JoinSet::new();
-    spawn_workers(
-        &mut tasks,
-        &r.ports,
-        &r.settings,
-        config,
-        stage,
-        &r.pulse,
-        &r.stopping,
-    );
-    let mut keeper = Keeper::new(r.ports.store.clone(), heads, r.signer, now, r.counters);
-    tokio::select! {
-        biased;
-        Some(ended) = tasks.join_next() => flat(ended)?,
-        () = keeper.run(r.stopping) => {}
-    }
-    while let Some(ended) = tasks.join_next().await {
-        flat(ended)?;
-    }
-    // What was recorded last is signed too; where the store is away, the next process does it.
-    let _ = timeout(Duration::from_secs(2), keeper.keep(true)).await;
-    Ok(())
-}
-
-/// A registry that is there, and follows the one that may not have been.
-fn loaded(first: Arc<Registry>, mut view: stardust_ingest::RegistryView) -> watch::Receiver<Arc<Registry>> {
-    let (sender, receiver) = watch::channel(first);
-    tokio::spawn(async move {
-        while view.changed().await.is_ok() {
-            let newest = view.borrow_and_update().clone();
-            if let Some(newest) = newest {
-                sender.send_replace(newest);
-            }
-            if sender.is_closed() {
-                return;
-            }
-        }
-    });
-    receiver
-}
-
-/// The statistics every minute and at the end.
-async fn report(
-    ports: Ports,
-    counters: Arc<stardust_fhir_parser::Counters>,
-    mut stopping: watch::Receiver<bool>,
-) -> Ended {
-    let since = Instant::now();
-    let mut ticks = interval(STATISTICS_EVERY);
-    ticks.tick().await;
-    loop {
-        let ending = tokio::select! {
-            _ = ticks.tick() => false,
-            () = stopped(&mut stopping) => true,
-        };
-        let lag = timeout(
-            Duration::from_secs(2),
-            ports.log.lag(&ports.groups.parser, &ports.topics.raw),
-        )
-        .await;
-        let queue = lag.ok().and_then(Result::ok);
-        for line in statistics(&counters, since.elapsed(), queue) {
-            tracing::info!("{line}");
-        }
-        if ending {
-            return Ok(());
-        }
     }
 }
 

@@ -3,7 +3,7 @@
 use stardust_pipeline::amend::{Amend, Amendment};
 use stardust_pipeline::store::{ObservationDocument, Position, StoreError};
 
-use crate::backend::AnyStore;
+use super::AnyStore;
 
 impl Amend for AnyStore {
     async fn observations_after(

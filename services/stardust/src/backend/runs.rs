@@ -4,7 +4,7 @@ use stardust_pipeline::runs::{Retractions, Run, RunDocument, Runs};
 use stardust_pipeline::store::{ObservationDocument, Shelf, StoreError};
 use uuid::Uuid;
 
-use crate::backend::AnyStore;
+use super::AnyStore;
 
 impl Runs for AnyStore {
     async fn add_run(&self, run: &Run) -> Result<bool, StoreError> {
