@@ -1,11 +1,18 @@
 //! Settings from the environment: names, defaults, limits, and what `stardust config` prints.
 
+mod listing;
+mod read;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use stardust_domain::time::Zone;
+
+use self::read::{
+    Lookup, database, fail, host_name, identifier_base, number, properties, set, topic_part, truth,
+    unavailable,
+};
 
 /// A setting that cannot be used. The message names the variable and what is allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,69 +93,6 @@ pub struct Settings {
     pub log_filter: String,
     /// `LOG_FORMAT`.
     pub log_format: LogFormat,
-}
-
-type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-fn set(env: Lookup<'_>, name: &'static str) -> Option<String> {
-    env(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty())
-}
-
-fn fail<T>(
-    name: &'static str,
-    problem: impl Into<String>,
-    allowed: impl Into<String>,
-) -> Result<T, SettingError> {
-    Err(SettingError {
-        name,
-        problem: problem.into(),
-        allowed: allowed.into(),
-    })
-}
-
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(
-    env: Lookup<'_>,
-    name: &'static str,
-    default: T,
-    least: T,
-    most: T,
-) -> Result<T, SettingError> {
-    let Some(text) = set(env, name) else {
-        return Ok(default);
-    };
-    match text.parse::<T>() {
-        Ok(n) if n >= least && n <= most => Ok(n),
-        _ => fail(
-            name,
-            format!("`{text}` cannot be used"),
-            format!("a whole number from {least} to {most}"),
-        ),
-    }
-}
-
-fn truth(env: Lookup<'_>, name: &'static str, default: bool) -> Result<bool, SettingError> {
-    match set(env, name).map(|v| v.to_ascii_lowercase()).as_deref() {
-        None => Ok(default),
-        Some("true" | "1" | "yes" | "on") => Ok(true),
-        Some("false" | "0" | "no" | "off") => Ok(false),
-        Some(other) => fail(name, format!("`{other}` cannot be used"), "true or false"),
-    }
-}
-
-fn topic_part(name: &'static str, text: String) -> Result<String, SettingError> {
-    let fits = text.len() <= 200
-        && text
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || b"._-".contains(&c));
-    if fits {
-        Ok(text)
-    } else {
-        fail(
-            name,
-            "it cannot be used",
-            "letters, digits, `.`, `_` and `-`, at most 200",
-        )
-    }
 }
 
 impl SettingError {
@@ -314,213 +258,6 @@ impl Settings {
                 }
             },
         })
-    }
-
-    /// The settings in force, by variable. Secrets are masked.
-    #[must_use]
-    pub fn listing(&self) -> Vec<(&'static str, String)> {
-        let none = || "(not set)".to_owned();
-        let properties: Vec<String> = self
-            .kafka_properties
-            .iter()
-            // Where a separator is missing, a password became part of the value before it.
-            .map(|(k, v)| format!("{k}={}", if is_secret(k) || is_secret(v) { "***" } else { v }))
-            .collect();
-        vec![
-            (
-                "STARDUST_LISTEN",
-                self.listen
-                    .map_or_else(|| "(the command's default)".to_owned(), |a| a.to_string()),
-            ),
-            ("STARDUST_INSTANCE_ID", self.instance.clone()),
-            ("STARDUST_DATA_DIR", self.data_dir.display().to_string()),
-            ("KAFKA_BROKERS", self.kafka_brokers.clone().unwrap_or_else(none)),
-            (
-                "KAFKA_PROPERTIES",
-                if properties.is_empty() {
-                    none()
-                } else {
-                    properties.join(",")
-                },
-            ),
-            (
-                "SCHEMA_REGISTRY_URL",
-                self.schema_registry.as_deref().map_or_else(none, masked),
-            ),
-            (
-                "MONGODB_URI",
-                self.mongodb_uri.as_deref().map_or_else(none, masked),
-            ),
-            ("MONGODB_MAIN_DB", self.main_db.clone()),
-            ("MONGODB_FHIR_DB", self.fhir_db.clone()),
-            ("ENABLE_ASYNC_FHIR", self.async_fhir.to_string()),
-            ("FHIR_QUEUE_NAME", self.group.clone()),
-            ("AUDIT_QUEUE_NAME", self.audit_group.clone()),
-            ("FHIR_BATCH_SIZE", self.batch_size.to_string()),
-            ("FHIR_WORKER_THREADS", self.workers.to_string()),
-            ("ENABLE_LEGACY_ROUTING", self.legacy_routing.to_string()),
-            ("AUTO_START_MIGRATION", self.auto_start_migration.to_string()),
-            (
-                "MIGRATE_FROM",
-                self.migrate_from.as_deref().map_or_else(none, |from| {
-                    if from.contains("://") {
-                        masked(from)
-                    } else {
-                        from.to_owned()
-                    }
-                }),
-            ),
-            ("MIGRATION_BATCH_SIZE", self.migration_batch.to_string()),
-            ("TIME_ZONE_OFFSET", self.zone.to_string()),
-            ("IDENTIFIER_BASE", self.identifier_base.clone()),
-            (
-                "MAPPING_FILE",
-                self.mapping_file
-                    .as_ref()
-                    .map_or_else(none, |f| f.display().to_string()),
-            ),
-            (
-                "REGISTRY_REFRESH_SECONDS",
-                self.registry_refresh.as_secs().to_string(),
-            ),
-            ("SPOOL_LIMIT_MB", (self.spool_limit_bytes >> 20).to_string()),
-            ("TOPIC_PREFIX", self.topic_prefix.clone()),
-            ("TOPIC_PARTITIONS", self.topic_partitions.to_string()),
-            (
-                "AUDIT_SIGNING_KEY_FILE",
-                self.audit_key
-                    .as_ref()
-                    .map_or_else(none, |f| f.display().to_string()),
-            ),
-            ("AUDIT_SIGNING_SECONDS", self.audit_signing.as_secs().to_string()),
-            ("RUST_LOG", self.log_filter.clone()),
-            (
-                "LOG_FORMAT",
-                if self.log_format == LogFormat::Json {
-                    "json"
-                } else {
-                    "text"
-                }
-                .to_owned(),
-            ),
-        ]
-    }
-}
-
-/// Settings of what this version does not have: better refused than silently without effect.
-fn unavailable(env: Lookup<'_>) -> Result<(), SettingError> {
-    for (name, what) in [
-        ("DEVICE_TOKENS_FILE", "device tokens"),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", "the export of traces"),
-    ] {
-        if set(env, name).is_some() {
-            return fail(
-                name,
-                format!("this version does not have {what}"),
-                "leave it unset",
-            );
-        }
-    }
-    Ok(())
-}
-
-fn database(env: Lookup<'_>, name: &'static str, default: &str) -> Result<String, SettingError> {
-    let text = set(env, name).unwrap_or_else(|| default.to_owned());
-    let fits = text.len() <= 63 && !text.contains(['/', '\\', '.', ' ', '"', '$', '\0']);
-    if fits {
-        Ok(text)
-    } else {
-        fail(
-            name,
-            "it is no name of a database",
-            "at most 63 characters without / \\ . \" $ and blanks",
-        )
-    }
-}
-
-fn identifier_base(env: Lookup<'_>) -> Result<String, SettingError> {
-    let name = "IDENTIFIER_BASE";
-    let text = set(env, name).unwrap_or_else(|| "urn:stardust:".to_owned());
-    let absolute = text
-        .split_once(':')
-        .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
-    let fits = absolute
-        && text.ends_with([':', '/', '#'])
-        && text
-            .bytes()
-            .all(|c| c.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&c));
-    if fits {
-        Ok(text)
-    } else {
-        fail(
-            name,
-            "it is no start of a URI",
-            "an absolute URI that ends with `:`, `/` or `#`, such as urn:stardust:",
-        )
-    }
-}
-
-fn properties(env: Lookup<'_>) -> Result<Vec<(String, String)>, SettingError> {
-    let name = "KAFKA_PROPERTIES";
-    let text = set(env, name).unwrap_or_default();
-    match stardust_kafka::parse_properties(&text) {
-        Ok(pairs) => Ok(pairs),
-        Err(e) => fail(
-            name,
-            e.to_string(),
-            "name=value,name=value as librdkafka has them",
-        ),
-    }
-}
-
-fn is_secret(property: &str) -> bool {
-    let property = property.to_ascii_lowercase();
-    [
-        "password",
-        "secret",
-        "key.pem",
-        "jaas",
-        "token",
-        "mechanismproperties",
-    ]
-    .iter()
-    .any(|part| property.contains(part))
-}
-
-/// A URI without what only its owner should know: who connects with which password, and options that hold secrets.
-fn masked(uri: &str) -> String {
-    let Some((scheme, rest)) = uri.split_once("://") else {
-        return "***".to_owned();
-    };
-    // To the last @, wherever: a password may hold characters that should have been escaped.
-    let (who, rest) = match rest.rsplit_once('@') {
-        Some((_, rest)) => ("***@", rest),
-        None => ("", rest),
-    };
-    let Some((place, options)) = rest.split_once('?') else {
-        return format!("{scheme}://{who}{rest}");
-    };
-    let options: Vec<String> = options
-        .split('&')
-        .map(|option| match option.split_once('=') {
-            Some((name, _)) if is_secret(name) => format!("{name}=***"),
-            _ => option.to_owned(),
-        })
-        .collect();
-    format!("{scheme}://{who}{place}?{}", options.join("&"))
-}
-
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name: String = name
-        .trim()
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c))
-        .collect();
-    if name.is_empty() {
-        "stardust".to_owned()
-    } else {
-        name
     }
 }
 
