@@ -1,6 +1,8 @@
 //! What must hold after every scenario: the books balance, the audit chain is whole, the exports agree by id.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::thread::sleep;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -83,8 +85,17 @@ pub fn key_of(observation: &Value) -> String {
 
 /// Waits until everything that was received is worked, then checks it all and returns what is stored.
 pub fn settled(stack: &Stack) -> Stored {
-    queue_empty(stack);
-    let stored = read(stack);
+    // A broker answers a commit before its records can be read: for a moment the queue is empty, and they wait all the same.
+    let mut books = Value::Null;
+    for _ in 0..40 {
+        queue_empty(stack);
+        books = reconciled(stack);
+        if books["waiting"] == 0 {
+            break;
+        }
+        sleep(Duration::from_millis(250));
+    }
+    let stored = read_beside(stack, books);
     agree(&stored);
     stored
 }
@@ -106,9 +117,15 @@ pub fn queue_empty(stack: &Stack) {
 
 /// Reads the books and the exports; panics where the books do not balance or the audit chain is broken.
 pub fn read(stack: &Stack) -> Stored {
+    read_beside(stack, reconciled(stack))
+}
+
+fn reconciled(stack: &Stack) -> Value {
     let reconciled = stack.run(&["reconcile", "--json"]).good();
-    let books: Value =
-        serde_json::from_str(reconciled.stdout.trim()).expect("reconcile --json writes one object");
+    serde_json::from_str(reconciled.stdout.trim()).expect("reconcile --json writes one object")
+}
+
+fn read_beside(stack: &Stack, books: Value) -> Stored {
     assert_eq!(books["balanced"], true, "{books}");
     assert_eq!(books["waiting"], 0, "{books}");
     let sum: u64 = ["stored", "duplicate", "parked", "dead", "ignored"]
