@@ -26,22 +26,25 @@ pub enum AnyDocuments {
     File(FileDocuments),
 }
 
-fn is_uri(from: &str) -> bool {
+/// Whether it is a database that is named, not a folder.
+pub fn is_uri(from: &str) -> bool {
     from.starts_with("mongodb://") || from.starts_with("mongodb+srv://")
 }
 
-/// Refuses a URI with a password among the arguments: every user of a machine can see these.
+/// What `from` names, else `MIGRATE_FROM`.
 ///
 /// # Errors
-/// Where `from` is one.
-pub fn no_password(from: &str) -> Result<(), Usage> {
-    if is_uri(from) && from.contains('@') && std::env::args().any(|argument| argument.contains(from)) {
+/// Where it is a URI with a password among the arguments: every user of a machine can see these.
+pub fn named<'a>(settings: &'a Settings, from: Option<&'a str>) -> Result<Option<&'a str>, Usage> {
+    let named = from.or(settings.migrate_from.as_deref());
+    let tells = |from: &str| is_uri(from) && from.contains('@') && std::env::args().any(|a| a.contains(from));
+    if named.is_some_and(tells) {
         return Err(Usage(
             "a password must not be an argument: put the URI into the variable MIGRATE_FROM instead"
                 .to_owned(),
         ));
     }
-    Ok(())
+    Ok(named)
 }
 
 /// The source that `from` names, else `MIGRATE_FROM`, else the database of the settings.
@@ -49,8 +52,7 @@ pub fn no_password(from: &str) -> Result<(), Usage> {
 /// # Errors
 /// Where none is named, or it cannot be used.
 pub async fn open(settings: &Settings, from: Option<&str>) -> Result<AnySource, crate::Failure> {
-    let named = from.or(settings.migrate_from.as_deref());
-    let Some(from) = named.or(settings.mongodb_uri.as_deref()) else {
+    let Some(from) = named(settings, from)?.or(settings.mongodb_uri.as_deref()) else {
         return Err(Usage(
             "no source: name a folder of files of mongodump or mongoexport, or a database, with --from, or set MONGODB_URI"
                 .to_owned(),
@@ -58,7 +60,6 @@ pub async fn open(settings: &Settings, from: Option<&str>) -> Result<AnySource, 
         .into());
     };
     if is_uri(from) {
-        no_password(from)?;
         let source = MongoSource::connect(from, &settings.main_db).await;
         return Ok(AnySource::Mongo(source.map_err(anyhow::Error::from)?));
     }

@@ -74,9 +74,7 @@ struct Progress {
 
 /// Runs the command.
 pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCode, Failure> {
-    if let Some(from) = &args.from {
-        history_source::no_password(from)?;
-    }
+    let from = history_source::named(settings, args.from.as_deref())?;
     let Some(uri) = &settings.mongodb_uri else {
         return Err(Usage(
             "`stardust migrate fhir-database` copies from one MongoDB database into another: MONGODB_URI is not set, and the embedded store has no fhir_* collections to fill".to_owned(),
@@ -86,9 +84,7 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
     let store = MongoStore::connect(uri, &settings.main_db, &settings.fhir_db)
         .await
         .map_err(anyhow::Error::from)?;
-    let given = std::env::var("MIGRATE_FROM").ok().filter(|from| !from.is_empty());
-    let from = args.from.clone().or(given);
-    let elsewhere = match &from {
+    let elsewhere = match from {
         Some(uri) if uri.contains("://") => Some(
             MongoStore::connect(uri, &settings.main_db, &settings.fhir_db)
                 .await

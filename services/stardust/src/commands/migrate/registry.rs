@@ -54,11 +54,7 @@ const PAGE: usize = 500;
 
 /// Runs the command.
 pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, Failure> {
-    if let Some(from) = &args.from {
-        history_source::no_password(from)?;
-    }
-    let given = std::env::var("MIGRATE_FROM").ok().filter(|from| !from.is_empty());
-    let from = args.from.clone().or(given);
+    let from = history_source::named(settings, args.from.as_deref())?;
     if from.is_none() && settings.mongodb_uri.is_none() {
         return Err(Usage(
             "`stardust migrate registry` has no source: the embedded store keeps what `registry import` needs, which is \
@@ -106,22 +102,22 @@ pub async fn run(settings: &Settings, args: &RegistryArgs) -> Result<ExitCode, F
 /// The resources of the documents, wherever these are.
 async fn read(
     settings: &Settings,
-    from: Option<String>,
+    from: Option<&str>,
     here: &AnyStore,
 ) -> anyhow::Result<(Vec<RegistryResource>, ResourceReport)> {
     let mut builder = ResourceBuilder::new(MappingSettings {
         zone: settings.zone,
         identifier_base: settings.identifier_base.clone(),
     });
-    let elsewhere = match &from {
-        Some(uri) if uri.starts_with("mongodb") && uri.contains("://") => Some(AnyStore::Mongo(
+    let elsewhere = match from {
+        Some(uri) if history_source::is_uri(uri) => Some(AnyStore::Mongo(
             MongoStore::connect(uri, &settings.main_db, &settings.fhir_db).await?,
         )),
         _ => None,
     };
     let mut files = 0;
     for (collection, fields) in resource_sources() {
-        let documents = match (&elsewhere, &from) {
+        let documents = match (&elsewhere, from) {
             (None, Some(folder)) => {
                 let found = file(Path::new(folder), &format!("{collection}.json"))?;
                 files += usize::from(found.is_some());
@@ -141,7 +137,7 @@ async fn read(
             }
         }
     }
-    if let (None, Some(folder), 0) = (&elsewhere, &from, files) {
+    if let (None, Some(folder), 0) = (&elsewhere, from, files) {
         bail!(
             "{folder} has none of patients.json, amy_boxes.json, amy_devices.json and hospitals.json (a document a line, or one array, as mongoexport writes them)"
         );
