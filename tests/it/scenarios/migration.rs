@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -377,22 +377,41 @@ pub fn migrated_readings_are_mapped_again(backend: Backend) {
     ground.stack.terminate_all();
 }
 
+/// Whether a migration still runs after this share of the time that a whole one takes. That time is a guess until one has
+/// come to its end.
+fn runs_still(child: &mut Child, whole: &mut Duration, share: f64) -> bool {
+    let (begun, moment) = (Instant::now(), whole.mul_f64(share));
+    loop {
+        if let Some(status) = child.try_wait().expect("its state") {
+            if status.success() {
+                *whole = (*whole).min(begun.elapsed());
+            }
+            return false;
+        }
+        let Some(left) = moment.checked_sub(begun.elapsed()) else {
+            return true;
+        };
+        sleep(left.min(Duration::from_millis(2)));
+    }
+}
+
 /// Ctrl-C in the middle: it ends in good order, says so, and the same command goes on.
 pub fn ctrl_c_and_on(backend: Backend) {
     let mut ground = Ground::new(backend, 43, Format::Bson);
     ground.stack.set("MIGRATION_BATCH_SIZE", "1");
     ground.stack.start();
-    let whole = ground.about_a_run();
+    let mut whole = ground.about_a_run();
     let mut stopped = 0;
     for part in (5..20).step_by(3) {
-        let child = binary::command(ground.stack.settings())
+        let mut child = binary::command(ground.stack.settings())
             .args(ground.arguments(&[]))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        sleep(whole * part / 20);
-        signal(child.id(), "INT");
+        if runs_still(&mut child, &mut whole, f64::from(part) / 20.0) {
+            signal(child.id(), "INT");
+        }
         let done: Done = child.wait_with_output().expect("its end").into();
         // A signal before it listens ends it like any program; after its end there is nothing to stop.
         if done.code == Some(1) {
@@ -540,7 +559,7 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
     println!("    SEED={seed}");
     let mut moments = StdRng::seed_from_u64(seed);
     let kills = std::env::var("KILLS").map_or(20, |n| n.parse().expect("a number"));
-    let whole = ground.about_a_run();
+    let mut whole = ground.about_a_run();
     let mut killed = 0;
     for _ in 0..kills {
         let mut child = binary::command(ground.stack.settings())
@@ -550,8 +569,8 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
             .spawn()
             .expect("the binary starts");
         // In the first moments it only starts: a kill then proves nothing.
-        sleep(whole.mul_f64(moments.random_range(0.25..1.0)));
-        killed += u32::from(child.try_wait().expect("its state").is_none());
+        let share = moments.random_range(0.25..1.0);
+        killed += u32::from(runs_still(&mut child, &mut whole, share));
         let _ = child.kill();
         child.wait().expect("its end");
     }
