@@ -595,7 +595,8 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
 pub fn rolled_back_beside_live_readings(backend: Backend) {
     let mut ground = Ground::new(backend, 17, Format::Bson);
     ground.stack.start();
-    let load = Load::start(ground.stack.door(), 2, BEDS, u64::MAX, Duration::from_millis(20));
+    // Less than the database takes: what is behind would have to be worked twice.
+    let load = Load::start(ground.stack.door(), 2, BEDS, u64::MAX, Duration::from_millis(150));
     let report = ground.report(&[]);
     let run = run_of(&report);
     wait::until("something of the run is stored", || {

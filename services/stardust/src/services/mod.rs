@@ -238,6 +238,8 @@ impl Process {
         let http = HttpConfig::default();
         let views = ProcessViews::new(ports.clone(), watched, which.ingest, notice, behind);
         let routes = if which.ingest {
+            // Nothing to publish yet: a producer on a broker asks for its id from here on, which takes half a second.
+            ports.log.publish(Vec::new()).await;
             // What the registry does not know is refused in an API call: only while the store is away that is a guess.
             let mut known = registry.clone();
             drop(timeout(REGISTRY_WITHIN, known.wait_for(Option::is_some)).await);
