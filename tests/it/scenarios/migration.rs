@@ -377,21 +377,35 @@ pub fn migrated_readings_are_mapped_again(backend: Backend) {
     ground.stack.terminate_all();
 }
 
-/// Whether a migration still runs after this share of the time that a whole one takes. That time is a guess until one has
-/// come to its end.
-fn runs_still(child: &mut Child, whole: &mut Duration, share: f64) -> bool {
-    let (begun, moment) = (Instant::now(), whole.mul_f64(share));
-    loop {
-        if let Some(status) = child.try_wait().expect("its state") {
-            if status.success() {
-                *whole = (*whole).min(begun.elapsed());
+/// How long a run takes: a guess until one has come to its end in one go.
+struct Length {
+    whole: Duration,
+    /// The next one starts at the beginning: none before it was broken off.
+    anew: bool,
+}
+
+impl Length {
+    fn about(whole: Duration) -> Self {
+        Self { whole, anew: true }
+    }
+
+    /// Whether a migration still runs after this share of it; the caller breaks it off then.
+    fn reaches(&mut self, share: f64, child: &mut Child) -> bool {
+        let (begun, moment) = (Instant::now(), self.whole.mul_f64(share));
+        loop {
+            if let Some(status) = child.try_wait().expect("its state") {
+                if status.success() && self.anew {
+                    self.whole = self.whole.min(begun.elapsed());
+                }
+                self.anew = status.success();
+                return false;
             }
-            return false;
+            let Some(left) = moment.checked_sub(begun.elapsed()) else {
+                self.anew = false;
+                return true;
+            };
+            sleep(left.min(Duration::from_millis(2)));
         }
-        let Some(left) = moment.checked_sub(begun.elapsed()) else {
-            return true;
-        };
-        sleep(left.min(Duration::from_millis(2)));
     }
 }
 
@@ -400,7 +414,7 @@ pub fn ctrl_c_and_on(backend: Backend) {
     let mut ground = Ground::new(backend, 43, Format::Bson);
     ground.stack.set("MIGRATION_BATCH_SIZE", "1");
     ground.stack.start();
-    let mut whole = ground.about_a_run();
+    let mut length = Length::about(ground.about_a_run());
     let mut stopped = 0;
     for part in (5..20).step_by(3) {
         let mut child = binary::command(ground.stack.settings())
@@ -409,7 +423,7 @@ pub fn ctrl_c_and_on(backend: Backend) {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        if runs_still(&mut child, &mut whole, f64::from(part) / 20.0) {
+        if length.reaches(f64::from(part) / 20.0, &mut child) {
             signal(child.id(), "INT");
         }
         let done: Done = child.wait_with_output().expect("its end").into();
@@ -421,7 +435,10 @@ pub fn ctrl_c_and_on(backend: Backend) {
             stopped += 1;
         }
     }
-    println!("    {stopped} stops in the middle, a run takes about {whole:?}");
+    println!(
+        "    {stopped} stops in the middle, a run takes about {:?}",
+        length.whole
+    );
     assert!(stopped > 0, "never in the middle");
     let report = ground.report(&[]);
     agrees(&report, &ground.books);
@@ -559,7 +576,7 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
     println!("    SEED={seed}");
     let mut moments = StdRng::seed_from_u64(seed);
     let kills = std::env::var("KILLS").map_or(20, |n| n.parse().expect("a number"));
-    let mut whole = ground.about_a_run();
+    let mut length = Length::about(ground.about_a_run());
     let mut killed = 0;
     for _ in 0..kills {
         let mut child = binary::command(ground.stack.settings())
@@ -570,7 +587,7 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
             .expect("the binary starts");
         // In the first moments it only starts: a kill then proves nothing.
         let share = moments.random_range(0.25..1.0);
-        killed += u32::from(runs_still(&mut child, &mut whole, share));
+        killed += u32::from(length.reaches(share, &mut child));
         let _ = child.kill();
         child.wait().expect("its end");
     }
