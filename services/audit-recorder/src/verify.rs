@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use stardust_domain::time::Timestamp;
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::store::{ChainHead, Checkpoint, Mark, Store, StoreError};
+use tokio::sync::watch;
 
 use crate::key::PublicKey;
 use crate::walk::Walk;
@@ -76,7 +78,7 @@ impl ChainReport {
 /// Walks every chain from its start, or from where it was cut, to its end. Signatures are checked with these keys;
 /// heads that were kept elsewhere must still be there.
 ///
-/// Recorders may be at work meanwhile.
+/// Recorders may be at work meanwhile. A store that is away is waited for until somebody says stop.
 ///
 /// # Errors
 /// As the store has them.
@@ -84,9 +86,10 @@ pub async fn verify<S: Store>(
     store: &S,
     keys: &[PublicKey],
     kept: &[(i32, ChainHead)],
+    stopping: &watch::Receiver<bool>,
 ) -> Result<Vec<ChainReport>, StoreError> {
     // Before the events: what was noted is there, so it must be found.
-    let noted = store.noted_heads().await?;
+    let noted = patiently(stopping, || store.noted_heads()).await?;
     let mut heads: BTreeMap<i32, Heads> = BTreeMap::new();
     for (known, whence) in [(noted.as_slice(), "noted"), (kept, "kept elsewhere")] {
         for (chain, head) in known {
@@ -94,12 +97,12 @@ pub async fn verify<S: Store>(
             at.push((head.hash.clone(), whence));
         }
     }
-    for chain in store.chains().await? {
+    for chain in patiently(stopping, || store.chains()).await? {
         heads.entry(chain).or_default();
     }
     let mut reports = Vec::with_capacity(heads.len());
     for (chain, heads) in &heads {
-        reports.push(one(store, keys, *chain, heads).await?);
+        reports.push(one(store, keys, *chain, heads, stopping).await?);
     }
     Ok(reports)
 }
@@ -113,12 +116,14 @@ async fn one<S: Store>(
     keys: &[PublicKey],
     chain: i32,
     heads: &Heads,
+    stopping: &watch::Receiver<bool>,
 ) -> Result<ChainReport, StoreError> {
     loop {
-        let cut = last_cut(store, chain).await?;
-        let report = Walk::new(keys, chain, cut.as_ref(), heads).run(store).await?;
+        let cut = patiently(stopping, || last_cut(store, chain)).await?;
+        let walk = Walk::new(keys, chain, cut.as_ref(), heads);
+        let report = walk.run(store, stopping).await?;
         // Somebody may have cut the chain under the walk.
-        if report.broken.is_none() || last_cut(store, chain).await? == cut {
+        if report.broken.is_none() || patiently(stopping, || last_cut(store, chain)).await? == cut {
             return Ok(report);
         }
     }

@@ -1,6 +1,8 @@
 //! The walk along one chain.
 
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::store::{ChainedEvent, Checkpoint, Mark, Store, StoreError};
+use tokio::sync::watch;
 
 use crate::chain::{START, link};
 use crate::key::PublicKey;
@@ -56,8 +58,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the end or to the first bad place.
-    pub(crate) async fn run<S: Store>(mut self, store: &S) -> Result<ChainReport, StoreError> {
-        match self.walk(store).await {
+    pub(crate) async fn run<S: Store>(
+        mut self,
+        store: &S,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<ChainReport, StoreError> {
+        match self.walk(store, stopping).await {
             Ok(()) => Ok(self.report),
             // What cannot be read is not what was written.
             Err(StoreError::Unusable(what)) => {
@@ -72,15 +78,19 @@ impl<'a> Walk<'a> {
         }
     }
 
-    async fn walk<S: Store>(&mut self, store: &S) -> Result<(), StoreError> {
+    async fn walk<S: Store>(
+        &mut self,
+        store: &S,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<(), StoreError> {
+        let chain = self.report.chain;
         let mut from = i64::MIN;
         while self.report.broken.is_none() {
             // Signed places first: the event of each was there before it. A place is signed once, so these are all
             // that fall to the events of the page.
-            let signed = store
-                .checkpoints(Mark::Head, self.report.chain, self.report.last + 1, PAGE)
-                .await?;
-            let events = store.chain_from(self.report.chain, from, PAGE).await?;
+            let place = self.report.last + 1;
+            let signed = patiently(stopping, || store.checkpoints(Mark::Head, chain, place, PAGE)).await?;
+            let events = patiently(stopping, || store.chain_from(chain, from, PAGE)).await?;
             let Some(last) = events.last() else {
                 self.end(signed.first());
                 break;

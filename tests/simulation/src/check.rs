@@ -10,6 +10,7 @@ use stardust_domain::registry::Registry;
 use stardust_pipeline::log::{LogRecord, Topic};
 use stardust_pipeline::store::{Letter, LetterState, Shelf};
 use stardust_wire::{AuditRecord, LegacyRecord, LetterRecord, ObservationRecord, RawRecord, Subject};
+use tokio::sync::watch;
 
 use crate::devices::PostOffice;
 use crate::fleet::{Fleet, LETTERS, PARSER, RECORDER, ROUTER};
@@ -478,7 +479,8 @@ impl Check {
 
     async fn chains(&self) {
         let (_, store) = self.eyes();
-        match stardust_audit_recorder::verify(&store, &[], &[]).await {
+        let (_going, going) = watch::channel(false);
+        match stardust_audit_recorder::verify(&store, &[], &[], &going).await {
             Ok(reports) => {
                 for report in reports {
                     if let Some(broken) = report.broken {

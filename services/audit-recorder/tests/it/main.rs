@@ -13,11 +13,11 @@ use stardust_audit_recorder::{
 use stardust_domain::time::Timestamp;
 use stardust_embedded::{Embedded, EmbeddedStore};
 use stardust_pipeline::log::{LogRecord, Topic};
-use stardust_pipeline::store::ChainedEvent;
-use stardust_pipeline::store::Store;
+use stardust_pipeline::store::{ChainHead, ChainedEvent, Store};
 use stardust_pipeline::topics::Topics;
 use stardust_pipeline::worker::Stage;
 use stardust_wire::{AuditRecord, Subject, Wire};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// The example of RFC 8410, section 10.
@@ -135,9 +135,15 @@ impl Bench {
         }
     }
 
+    /// Verifies all chains.
+    pub(crate) async fn walked(&self, keys: &[PublicKey], kept: &[(i32, ChainHead)]) -> Vec<ChainReport> {
+        let (_going, going) = watch::channel(false);
+        verify(&self.store(), keys, kept, &going).await.unwrap()
+    }
+
     /// Verifies chain 0.
     pub(crate) async fn verified(&self, keys: &[PublicKey]) -> ChainReport {
-        let reports = verify(&self.store(), keys, &[]).await.unwrap();
+        let reports = self.walked(keys, &[]).await;
         assert_eq!(reports.len(), 1);
         reports[0].clone()
     }

@@ -1,6 +1,5 @@
 //! Whatever is done to a chain is found, and the first bad place is named. Where it cannot be found, that stands here too.
 
-use stardust_audit_recorder::verify;
 use stardust_pipeline::store::{ChainHead, Store};
 
 use crate::{Bench, id, public};
@@ -150,7 +149,7 @@ async fn a_lost_end_is_found_where_it_was_signed_and_not_where_the_signatures_we
     let report = bench.verified(&public()).await;
     assert_eq!((report.events, report.covered(), report.broken), (4, 0, None));
     // What was kept elsewhere does.
-    let reports = verify(&bench.store(), &[], &[(0, signed)]).await.unwrap();
+    let reports = bench.walked(&[], &[(0, signed)]).await;
     assert_eq!(reports[0].broken.as_ref().map(|b| b.seq), Some(5));
 }
 
@@ -168,12 +167,12 @@ async fn a_head_that_was_kept_elsewhere_must_be_there() {
         (vec![head(3, &events[3].hash)], Some(3)),
         (vec![right[0].clone(), head(6, &events[4].hash)], Some(6)),
     ] {
-        let reports = verify(&bench.store(), &[], &kept).await.unwrap();
+        let reports = bench.walked(&[], &kept).await;
         assert_eq!(reports[0].broken.as_ref().map(|b| b.seq), first, "{kept:?}");
     }
     // A chain of which nothing at all is left.
     bench.sql("DELETE FROM audit");
-    let reports = verify(&bench.store(), &[], &right).await.unwrap();
+    let reports = bench.walked(&[], &right).await;
     assert_eq!(
         (reports.len(), reports[0].broken.as_ref().map(|b| b.seq)),
         (1, Some(1))

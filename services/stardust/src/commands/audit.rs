@@ -7,6 +7,8 @@ use stardust_audit_recorder::{ChainCut, ChainReport, Cutter, Place, PublicKey, v
 use stardust_domain::time::Timestamp;
 use stardust_pipeline::store::ChainHead;
 
+use super::patience::once_reached;
+use crate::backend::AnyStore;
 use crate::ports::{self, Use};
 use crate::say::say;
 use crate::settings::Settings;
@@ -69,10 +71,16 @@ async fn check(
         known.extend(keys::signing(settings)?.map(|key| key.public().clone()));
     }
     let ports = ports::open(settings, Use::Beside, false).await?;
-    let reports = verify(&ports.store, &known, kept)
-        .await
-        .map_err(anyhow::Error::from)?;
-    Ok(show(&reports))
+    Ok(show(&walked(&ports.store, &known, kept).await?))
+}
+
+async fn walked(
+    store: &AnyStore,
+    keys: &[PublicKey],
+    kept: &[(i32, ChainHead)],
+) -> anyhow::Result<Vec<ChainReport>> {
+    let (_going, going) = once_reached(store).await?;
+    Ok(verify(store, keys, kept, &going).await?)
 }
 
 /// Prints what was found, a line a chain; the exit code says whether all of it is whole.
@@ -158,9 +166,7 @@ async fn cut(
     known.push(key.public().clone());
     let ports = ports::open(settings, Use::Beside, false).await?;
     // What is not whole would be lost as evidence.
-    let reports = verify(&ports.store, &known, &[])
-        .await
-        .map_err(anyhow::Error::from)?;
+    let reports = walked(&ports.store, &known, &[]).await?;
     if reports.iter().any(|r| r.broken.is_some()) {
         show(&reports);
         return Err(anyhow::anyhow!(

@@ -4,9 +4,11 @@ use std::io::{BufWriter, StdoutLock, Write, stdout};
 use std::process::ExitCode;
 
 use stardust_domain::registry::ResourceKind;
+use stardust_pipeline::patience::patiently;
 use stardust_pipeline::resources::ResourceStore;
 use stardust_pipeline::store::{Export, Store};
 
+use super::patience::once_reached;
 use crate::Failure;
 use crate::ports::{self, Use};
 use crate::say;
@@ -53,10 +55,9 @@ pub async fn run(settings: &Settings, args: &ExportArgs) -> Result<ExitCode, Fai
     let ports = ports::open(settings, Use::Beside, false).await?;
     let mut out = Lines(BufWriter::new(stdout().lock()));
     let mut after = None;
+    let (_going, going) = once_reached(&ports.store).await.map_err(anyhow::Error::from)?;
     loop {
-        let page = ports
-            .store
-            .export(what, after.as_deref(), PAGE)
+        let page = patiently(&going, || ports.store.export(what, after.as_deref(), PAGE))
             .await
             .map_err(anyhow::Error::from)?;
         for line in &page.lines {
@@ -75,14 +76,15 @@ pub async fn run(settings: &Settings, args: &ExportArgs) -> Result<ExitCode, Fai
 async fn registry(settings: &Settings) -> Result<ExitCode, Failure> {
     let ports = ports::open(settings, Use::Beside, false).await?;
     let mut out = Lines(BufWriter::new(stdout().lock()));
+    let (_going, going) = once_reached(&ports.store).await.map_err(anyhow::Error::from)?;
     for kind in ResourceKind::ALL {
         let mut after: Option<String> = None;
         loop {
-            let page = ports
-                .store
-                .resources_after(*kind, after.as_deref(), PAGE)
-                .await
-                .map_err(anyhow::Error::from)?;
+            let page = patiently(&going, || {
+                ports.store.resources_after(*kind, after.as_deref(), PAGE)
+            })
+            .await
+            .map_err(anyhow::Error::from)?;
             let Some(last) = page.last() else { break };
             after = Some(last.resource.id.clone());
             for stored in &page {

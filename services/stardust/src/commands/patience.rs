@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use stardust_pipeline::patience::patiently;
+use stardust_pipeline::store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::time::sleep;
+
+use crate::backend::AnyStore;
 
 /// Long enough for an election or a restart.
 const OPENING: Duration = Duration::from_secs(15);
@@ -16,6 +20,14 @@ pub fn opening() -> watch::Receiver<bool> {
         going.send_replace(true);
     });
     stopping
+}
+
+/// [`endless`], once the store has answered.
+pub async fn once_reached(
+    store: &AnyStore,
+) -> Result<(watch::Sender<bool>, watch::Receiver<bool>), StoreError> {
+    patiently(&opening(), || store.ping()).await?;
+    Ok(endless())
 }
 
 /// For a command without an end of its own: what was there once comes back. Lasts as long as the sender is kept; a signal
