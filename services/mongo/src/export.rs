@@ -43,7 +43,9 @@ impl MongoStore {
     ) -> Result<Page, StoreError> {
         // Texts sort after the empty one: this leaves out ids of other types, which this pipeline does not write.
         let after = after.unwrap_or_default();
-        let filter = doc! {"_id": {"$gt": after}, "is_deleted": {"$ne": true}};
+        // Copies of an older database may have none.
+        let there = doc! {"$exists": true};
+        let filter = doc! {"_id": {"$gt": after}, "is_deleted": {"$ne": true}, "resource_data": there};
         let projection = doc! {"resource_data": 1, "resource_text": 1};
         let found = self
             .find(collection, filter, projection, doc! {"_id": 1}, most)

@@ -171,6 +171,17 @@ pub fn a_database_that_comes_and_goes_ends_no_command() {
     let id = report["run"].as_str().expect("a run").to_owned();
     let verified = run(&["migrate", "verify", &id, "--json"]);
     assert_eq!(verified["observations"], books["totals"]["readings"]);
+    // Once the recorder has caught up.
+    stack.run(&["reconcile"]).good();
+    for arguments in [&["audit", "verify"][..], &["export", "observations"]] {
+        let direct = stack.run(arguments).good().stdout;
+        for _ in 0..5 {
+            let before = way.cuts();
+            let done = binary::run(&settings, arguments).good();
+            println!("    {}: {} cuts", arguments.join(" "), way.cuts() - before);
+            assert_eq!(done.stdout, direct);
+        }
+    }
     let mapping = repository()
         .join("services/domain/catalogue.json")
         .display()

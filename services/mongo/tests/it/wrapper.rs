@@ -2,7 +2,7 @@
 
 use mongodb::bson::{Bson, DateTime, Decimal128, Document, doc};
 use stardust_domain::ids::Mac;
-use stardust_pipeline::store::{RecordedEvent, Store, Won};
+use stardust_pipeline::store::{Export, RecordedEvent, Store, Won};
 
 use crate::samples::{PATIENT, event, observation, writer};
 use crate::server::Ground;
@@ -150,6 +150,10 @@ async fn copies_of_an_older_database_do_not_disturb() {
         .insert_one(doc! {"resource_type": "Observation", "resource_data": {}})
         .await
         .unwrap();
+    observations
+        .insert_one(doc! {"_id": "old", "n": 1})
+        .await
+        .unwrap();
     let audit = ground.fhir.collection::<Document>("fhir_audit_events");
     for _ in 0..2 {
         audit
@@ -171,6 +175,9 @@ async fn copies_of_an_older_database_do_not_disturb() {
     );
     assert_eq!(ground.store.chains().await.unwrap(), Vec::<i32>::new());
     assert_eq!(ground.store.chain_head(2).await.unwrap(), None);
+    let exported = ground.store.export(Export::Observations, None, 10).await.unwrap();
+    let copies = exported.lines.iter().filter(|line| *line == r#"{"value":1}"#);
+    assert_eq!((exported.lines.len(), copies.count()), (2, 1), "{exported:?}");
     ground.clean().await;
 }
 

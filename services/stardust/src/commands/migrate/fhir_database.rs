@@ -85,7 +85,7 @@ pub async fn run(settings: &Settings, args: &FhirDatabaseArgs) -> Result<ExitCod
         .await
         .map_err(anyhow::Error::from)?;
     let elsewhere = match from {
-        Some(uri) if uri.contains("://") => Some(
+        Some(uri) if history_source::is_uri(uri) => Some(
             MongoStore::connect(uri, &settings.main_db, &settings.fhir_db)
                 .await
                 .map_err(anyhow::Error::from)?,
