@@ -585,8 +585,10 @@ pub fn kill_9_and_a_start_anywhere(backend: Backend) {
             .stderr(Stdio::null())
             .spawn()
             .expect("the binary starts");
-        // In the first moments it only starts: a kill then proves nothing.
-        let share = moments.random_range(0.25..1.0);
+        // In the first moments it only starts: a kill then proves nothing. A long run is killed often, rather than many runs
+        // once: each that ends is followed by a whole one.
+        let latest = if entries() < 5_000 { 1.0 } else { 0.2 };
+        let share = moments.random_range(latest / 4.0..latest);
         killed += u32::from(length.reaches(share, &mut child));
         let _ = child.kill();
         child.wait().expect("its end");
