@@ -12,6 +12,9 @@ use crate::observations::resource_to_bson;
 use crate::writer::Writer;
 use crate::{json, text};
 
+/// All chains are from here on; whoever says so can be answered from the index over them.
+pub(crate) const LOWEST_CHAIN: i32 = i32::MIN;
+
 fn to_bson(event: &ChainedEvent) -> Result<RawDocumentBuf, StoreError> {
     let id = event.id.to_string();
     let mut fields = Writer::with_capacity(event.resource.len() * 5 / 4 + 900);
@@ -132,7 +135,7 @@ impl MongoStore {
 
     pub(crate) async fn read_chains(&self) -> Result<Vec<i32>, StoreError> {
         let audit = self.fhir::<Document>(AUDIT);
-        let found = bounded(audit.distinct("chain", doc! {"chain": {"$exists": true}})).await?;
+        let found = bounded(audit.distinct("chain", doc! {"chain": {"$gte": LOWEST_CHAIN}})).await?;
         let mut chains: Vec<i32> = found.iter().filter_map(Bson::as_i32).collect();
         chains.sort_unstable();
         Ok(chains)

@@ -1,10 +1,11 @@
 //! Indexes of the FHIR database. The main database is not touched.
 
 use mongodb::IndexModel;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::IndexOptions;
 use stardust_pipeline::store::StoreError;
 
+use crate::audit::LOWEST_CHAIN;
 use crate::connect::{MongoStore, bounded};
 use crate::names::{AUDIT, BOOKS, CHECKPOINTS, DEAD, OBSERVATIONS, PARKED};
 
@@ -12,11 +13,13 @@ fn index(keys: Document) -> IndexModel {
     IndexModel::builder().keys(keys).build()
 }
 
-/// An index of the documents that have the field: copies of an older database may lack it.
-fn index_where(keys: Document, field: &str, unique: bool) -> IndexModel {
+/// An index of the documents whose field is of the type of `from`: copies of an older database may lack it. A range, since
+/// some servers do not see that a value implies `$exists`. Named, so that it may stand beside one with that condition.
+fn index_from(name: &str, keys: Document, field: &str, from: impl Into<Bson>, unique: bool) -> IndexModel {
     let options = IndexOptions::builder()
+        .name(name.to_owned())
         .unique(unique)
-        .partial_filter_expression(doc! {field: {"$exists": true}})
+        .partial_filter_expression(doc! {field: {"$gte": from}})
         .build();
     IndexModel::builder().keys(keys).options(options).build()
 }
@@ -31,13 +34,19 @@ impl MongoStore {
             index(doc! {"device_mac_address": 1, "effective_datetime": -1}),
             receipt(),
             position(),
-            index_where(doc! {"migration_run": 1}, "migration_run", false),
+            index_from("of_run", doc! {"migration_run": 1}, "migration_run", "", false),
         ];
         let audit = vec![
             index(doc! {"resource_id": 1}),
             index(doc! {"patient_id": 1, "recorded_datetime": -1}),
             receipt(),
-            index_where(doc! {"chain": 1, "seq": 1}, "chain", true),
+            index_from(
+                "of_chain",
+                doc! {"chain": 1, "seq": 1},
+                "chain",
+                LOWEST_CHAIN,
+                true,
+            ),
         ];
         let letters = || vec![receipt(), position(), index(doc! {"state": 1, "_id": 1})];
         for (collection, indexes) in [
