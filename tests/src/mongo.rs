@@ -86,7 +86,7 @@ impl Database {
             if let Some(resource) = document.remove("resource_data")
                 && !document.get_bool("is_deleted").unwrap_or(false)
             {
-                found.push(resource.into_relaxed_extjson());
+                found.push(serde_json::to_value(resource).expect("a resource is JSON"));
             }
         });
         found
