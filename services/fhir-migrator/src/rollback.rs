@@ -31,7 +31,8 @@ use uuid::Uuid;
 use crate::MigrateError;
 use crate::claim::Claim;
 
-const PAGE: usize = 500;
+/// Documents that go together; each page of Observations is the first of what is left.
+const PAGE: usize = 2_000;
 const EVERY_STATE: &[LetterState] = &[LetterState::Open, LetterState::Releasing, LetterState::Closed];
 
 /// What a rollback works with.

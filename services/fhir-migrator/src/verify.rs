@@ -26,6 +26,8 @@ use crate::progress::{CollectionProgress, Progress};
 
 /// Readings that are looked up together.
 const TOGETHER: usize = 500;
+/// Observations of a run in one page: a server without its order in an index sorts them anew for each.
+const PAGE: usize = 5_000;
 /// Differences that are named; the others are counted.
 const NAMED: usize = 100;
 /// Paths of a resource that are named.
@@ -180,7 +182,7 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
         let mut after = None;
         loop {
             let page = patiently(asked.stopping, || {
-                self.store.written_by_run(&asked.run.id, after, TOGETHER)
+                self.store.written_by_run(&asked.run.id, after, PAGE)
             })
             .await?;
             let Some(last) = page.last() else {

@@ -34,7 +34,14 @@ impl MongoStore {
             index(doc! {"device_mac_address": 1, "effective_datetime": -1}),
             receipt(),
             position(),
-            index_from("of_run", doc! {"migration_run": 1}, "migration_run", "", false),
+            // In the order in which the pages of a run are read.
+            index_from(
+                "run_in_order",
+                doc! {"migration_run": 1, "_id": 1},
+                "migration_run",
+                "",
+                false,
+            ),
         ];
         let audit = vec![
             index(doc! {"resource_id": 1}),
