@@ -98,34 +98,50 @@ impl<S: Store> Recorder<S> {
         })
     }
 
-    /// Appends what is new to the chain of one partition; says which records of the batch the store refuses for good.
+    /// Appends to all chains whose heads are known in one call; those that it did not append to are left.
     ///
-    /// While this member holds the chain its head is known, and an event that was recorded before is the exception:
-    /// so it appends at once, and asks what is present only where the store says that a place or an id is taken.
-    async fn append(&mut self, chain: i32, mut events: Vec<Fresh>) -> Result<Vec<usize>, StageError> {
-        let all = events.len();
-        let mut seen = HashSet::new();
-        events.retain(|e| seen.insert(e.event.id));
-        // Taken out meanwhile: after a failure, or where this future is dropped, nobody knows how far the chain came.
-        if let Some(head) = self.held.remove(&chain) {
-            let (head, chained) = chain_up(head, &mut events);
-            match self.store.append_audit(&chained).await {
-                Ok(()) => {
-                    self.appended(chain, head, events.len(), all);
-                    return Ok(Vec::new());
-                }
-                Err(StoreError::Conflict(_) | StoreError::Refused(_)) => {}
-                Err(e) => return Err(e.into()),
+    /// While this member holds a chain its head is known, and an event that was recorded before is the exception: so it
+    /// appends at once, and asks what is present only where the store says that a place or an id is taken.
+    async fn append_held(&mut self, chains: &mut BTreeMap<i32, Batch>) -> Result<(), StoreError> {
+        let mut heads = Vec::new();
+        let mut together = Vec::new();
+        for (chain, batch) in &mut *chains {
+            // Taken out meanwhile: after a failure, or where this future is dropped, nobody knows how far the chain came.
+            if let Some(head) = self.held.remove(chain) {
+                let (head, mut chained) = chain_up(head, &mut batch.fresh);
+                together.append(&mut chained);
+                heads.push((*chain, head));
             }
         }
-        let start = self.ask(chain, &mut events).await?;
-        let (head, chained) = chain_up(start, &mut events);
+        if heads.is_empty() {
+            return Ok(());
+        }
+        match self.store.append_audit(&together).await {
+            Ok(()) => {
+                for (chain, head) in heads {
+                    if let Some(batch) = chains.remove(&chain) {
+                        self.appended(chain, head, batch.fresh.len(), batch.all);
+                    }
+                }
+                Ok(())
+            }
+            Err(StoreError::Conflict(_) | StoreError::Refused(_)) => Ok(()),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Appends what is new to a chain whose head has to be asked for; says which records of the batch the store refuses
+    /// for good.
+    async fn append_asking(&mut self, chain: i32, batch: Batch) -> Result<Vec<usize>, StageError> {
+        let Batch { mut fresh, all } = batch;
+        let start = self.ask(chain, &mut fresh).await?;
+        let (head, chained) = chain_up(start, &mut fresh);
         match self.store.append_audit(&chained).await {
             Ok(()) => {
-                self.appended(chain, head, events.len(), all);
+                self.appended(chain, head, fresh.len(), all);
                 Ok(Vec::new())
             }
-            Err(StoreError::Refused(_)) => self.singly(chain, events, all).await,
+            Err(StoreError::Refused(_)) => self.singly(chain, fresh, all).await,
             Err(e) => Err(e.into()),
         }
     }
@@ -177,6 +193,15 @@ impl<S: Store> Recorder<S> {
     }
 }
 
+/// The records of a batch that belong to one chain.
+#[derive(Default)]
+struct Batch {
+    /// Their events, each once.
+    fresh: Vec<Fresh>,
+    /// How many records they are.
+    all: usize,
+}
+
 /// Gives events their places after a head; the head after them.
 fn chain_up(mut head: ChainHead, events: &mut [Fresh]) -> (ChainHead, Vec<ChainedEvent>) {
     let mut chained = Vec::with_capacity(events.len());
@@ -195,16 +220,22 @@ impl<S: Store> Stage for Recorder<S> {
     async fn work(&mut self, batch: &[LogRecord]) -> Result<Vec<NewRecord>, StageError> {
         self.open.clear();
         let mut outputs = Vec::new();
-        let mut chains: BTreeMap<i32, Vec<Fresh>> = BTreeMap::new();
+        let mut chains: BTreeMap<i32, Batch> = BTreeMap::new();
+        let mut seen = HashSet::new();
         for (at, record) in batch.iter().enumerate() {
             if let Some(fresh) = self.decode(at, record) {
-                chains.entry(record.partition).or_default().push(fresh);
+                let chain = chains.entry(record.partition).or_default();
+                chain.all += 1;
+                if seen.insert((record.partition, fresh.event.id)) {
+                    chain.fresh.push(fresh);
+                }
             } else {
                 outputs.push(self.dead(record, Step::Payload)?);
             }
         }
+        self.append_held(&mut chains).await?;
         for (chain, events) in chains {
-            for at in self.append(chain, events).await? {
+            for at in self.append_asking(chain, events).await? {
                 outputs.push(self.dead(&batch[at], Step::Store)?);
             }
         }

@@ -500,7 +500,8 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The last event of a chain; where it was cut to the last, the cut.
     fn chain_head(&self, chain: i32) -> impl Future<Output = Result<Option<ChainHead>, StoreError>> + Send;
 
-    /// Appends events to a chain, in order. [`StoreError::Conflict`] where a place is taken: read the head again.
+    /// Appends events to their chains, in order. [`StoreError::Conflict`] where a place is taken: what stood before it may
+    /// be appended, what came after is not; read the heads again.
     fn append_audit(&self, events: &[ChainedEvent]) -> impl Future<Output = Result<(), StoreError>> + Send;
 
     /// The chains that exist.

@@ -48,6 +48,30 @@ async fn a_member_that_was_overtaken_goes_on_after_the_other() {
     assert_eq!(bench.verified(&[]).await.broken, None);
 }
 
+/// All chains of a batch are appended to at once: what another member did to one of them must not harm the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_was_overtaken_in_one_chain_goes_on_in_all() {
+    let mut bench = Bench::new();
+    let batch = |bench: &Bench, events: &[(i32, i64)]| -> Vec<_> {
+        let of = |(p, n): &(i32, i64)| bench.message(*p, *n, &content(*n));
+        events.iter().map(of).collect()
+    };
+    let first = batch(&bench, &[(0, 1), (1, 2), (2, 3)]);
+    bench.recorder.work(&first).await.unwrap();
+    let mut other = recorder(&bench.file, &bench.heads, &bench.wire);
+    other.work(&batch(&bench, &[(1, 4), (1, 5)])).await.unwrap();
+    // Chain 3 is new, chain 1 has gone on, and 5 is in it.
+    let next = batch(&bench, &[(2, 6), (1, 5), (0, 7), (3, 8), (1, 9)]);
+    assert!(bench.recorder.work(&next).await.unwrap().is_empty());
+    for (chain, expected) in [(0, vec![1, 7]), (1, vec![2, 4, 5, 9]), (2, vec![3, 6]), (3, vec![8])] {
+        let events = bench.store().chain_from(chain, 1, 10).await.unwrap();
+        let expected: Vec<_> = expected.into_iter().map(crate::id).collect();
+        assert_eq!(events.iter().map(|e| e.id).collect::<Vec<_>>(), expected, "chain {chain}");
+    }
+    let reports = bench.walked(&[], &[]).await;
+    assert!(reports.iter().all(|r| r.broken.is_none()), "{reports:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_no_store_would_keep_is_a_dead_letter_and_stops_nobody() {
     let mut bench = Bench::new();
