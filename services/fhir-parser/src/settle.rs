@@ -169,82 +169,65 @@ pub(crate) fn has_main(documents: Option<&Vec<ObservationDocument>>) -> bool {
 /// The documents to insert: of every reading that is emitted and not recalled, each id once. Texts are moved out of the
 /// readings.
 ///
-/// An insert that breaks off leaves any part of its documents. The main one of each reading goes last, once the others
-/// are durable: where it is recalled, its reading is complete.
-#[derive(Debug, Default)]
-pub(crate) struct Documents {
-    /// To insert first.
-    pub(crate) others: Vec<ObservationDocument>,
-    /// To insert last.
-    pub(crate) mains: Vec<ObservationDocument>,
-}
-
-impl Documents {
-    pub(crate) fn take(
-        messages: &mut [Message],
-        recalled: &HashMap<Position, Vec<ObservationDocument>>,
-        rules: &Rules,
-    ) -> Self {
-        let mut seen = HashSet::with_capacity(2 * messages.len());
-        let mut documents = Self {
-            others: Vec::with_capacity(messages.len()),
-            mains: Vec::with_capacity(messages.len()),
-        };
-        for message in messages {
-            let (gateway, recorded) = (message.gateway(), Timestamp::from_micros(message.raw.received_at));
-            let mut readings = std::mem::take(&mut message.judged.readings);
-            for reading in &mut readings {
-                let Verdict::Emit(patient) = reading.verdict else {
-                    continue;
-                };
-                if !recalled.is_empty() && has_main(recalled.get(&letters::writer(message, reading).position))
-                {
-                    continue;
-                }
-                for index in 0..reading.observations.len() {
-                    if !seen.insert(reading.observations[index].id) {
-                        continue;
-                    }
-                    let main = index == 0;
-                    let legacy = (main && rules.legacy_routing && message.source != Source::Migration)
-                        .then(|| reading.legacy.take())
-                        .flatten();
-                    let writer = letters::writer(message, reading);
-                    let observation = &mut reading.observations[index];
-                    let document = ObservationDocument {
-                        id: observation.id,
-                        main,
-                        resource: std::mem::take(&mut observation.json),
-                        code: std::mem::take(&mut observation.code),
-                        status: observation.status.to_owned(),
-                        patient,
-                        device: reading.device,
-                        gateway,
-                        effective: observation.effective,
-                        recorded,
-                        writer,
-                        source: message.raw.source.clone(),
-                        raw_item: reading.raw_item.clone(),
-                        mapping_version: rules.mapping.version().to_owned(),
-                        migration_run: message.raw.migration_run.clone(),
-                        legacy: legacy.map(|l| LegacyContent {
-                            collection: l.collection.to_owned(),
-                            id: l.id,
-                            document: l.document,
-                        }),
-                    };
-                    let place = if main {
-                        &mut documents.mains
-                    } else {
-                        &mut documents.others
-                    };
-                    place.push(document);
-                }
+/// An insert that breaks off leaves the first of its documents. The main one of each reading goes last, behind all
+/// others: where it is recalled, its reading is complete.
+pub(crate) fn take_documents(
+    messages: &mut [Message],
+    recalled: &HashMap<Position, Vec<ObservationDocument>>,
+    rules: &Rules,
+) -> Vec<ObservationDocument> {
+    let mut seen = HashSet::with_capacity(2 * messages.len());
+    let mut others = Vec::with_capacity(2 * messages.len());
+    let mut mains = Vec::with_capacity(messages.len());
+    for message in messages {
+        let (gateway, recorded) = (message.gateway(), Timestamp::from_micros(message.raw.received_at));
+        let mut readings = std::mem::take(&mut message.judged.readings);
+        for reading in &mut readings {
+            let Verdict::Emit(patient) = reading.verdict else {
+                continue;
+            };
+            if !recalled.is_empty() && has_main(recalled.get(&letters::writer(message, reading).position)) {
+                continue;
             }
-            message.judged.readings = readings;
+            for index in 0..reading.observations.len() {
+                if !seen.insert(reading.observations[index].id) {
+                    continue;
+                }
+                let main = index == 0;
+                let legacy = (main && rules.legacy_routing && message.source != Source::Migration)
+                    .then(|| reading.legacy.take())
+                    .flatten();
+                let writer = letters::writer(message, reading);
+                let observation = &mut reading.observations[index];
+                let place = if main { &mut mains } else { &mut others };
+                place.push(ObservationDocument {
+                    id: observation.id,
+                    main,
+                    resource: std::mem::take(&mut observation.json),
+                    code: std::mem::take(&mut observation.code),
+                    status: observation.status.to_owned(),
+                    patient,
+                    device: reading.device,
+                    gateway,
+                    effective: observation.effective,
+                    recorded,
+                    writer,
+                    source: message.raw.source.clone(),
+                    raw_item: reading.raw_item.clone(),
+                    mapping_version: rules.mapping.version().to_owned(),
+                    migration_run: message.raw.migration_run.clone(),
+                    legacy: legacy.map(|l| LegacyContent {
+                        collection: l.collection.to_owned(),
+                        id: l.id,
+                        document: l.document,
+                    }),
+                });
+            }
         }
-        documents
+        message.judged.readings = readings;
     }
+    others.append(&mut mains);
+    others
 }
 
 /// Decides the fate of every reading. Letters may still turn a parked or dead one into a redelivery.

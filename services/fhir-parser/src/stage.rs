@@ -16,7 +16,7 @@ use crate::counters::{Counters, Tally};
 use crate::decode::{self, Message};
 use crate::letters;
 use crate::outputs::Outputs;
-use crate::settle::{self, Documents, Settled, Stored};
+use crate::settle::{self, Settled, Stored};
 
 /// Turns raw records into documents and records.
 pub struct Parser<S> {
@@ -198,13 +198,11 @@ impl<S: Store + Retractions> Parser<S> {
         messages: &mut [Message],
         recalled: &HashMap<Position, Vec<ObservationDocument>>,
     ) -> Result<Stored, StoreError> {
-        let documents = Documents::take(messages, recalled, &self.rules);
+        let documents = settle::take_documents(messages, recalled, &self.rules);
         let mut stored = Stored::default();
-        for documents in [documents.others, documents.mains] {
-            if !documents.is_empty() {
-                let won = self.store.insert_observations(&documents).await?;
-                stored.add(documents, won);
-            }
+        if !documents.is_empty() {
+            let won = self.store.insert_observations(&documents).await?;
+            stored.add(documents, won);
         }
         // A reading that waits may have been stored meanwhile from another copy of the same receipt.
         let waiting: Vec<_> = messages
@@ -297,12 +295,10 @@ pub fn as_new(rules: &Rules, batch: &[LogRecord]) -> Result<Vec<NewRecord>, Stag
         .map(|r| decode::message(&rules.wire, &rules.mapping, &registry, r))
         .collect();
     let recalled = HashMap::new();
-    let documents = Documents::take(&mut messages, &recalled, rules);
+    let documents = settle::take_documents(&mut messages, &recalled, rules);
+    let won = vec![Won::Inserted; documents.len()];
     let mut stored = Stored::default();
-    for documents in [documents.others, documents.mains] {
-        let won = vec![Won::Inserted; documents.len()];
-        stored.add(documents, won);
-    }
+    stored.add(documents, won);
     let settled = settle::settle(&messages, &stored, &recalled);
     let mut letters = settle::Letters::collect(&messages, &settled, rules.mapping.version());
     letters.decide(&vec![Won::Inserted; letters.all().len()]);

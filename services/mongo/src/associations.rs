@@ -19,7 +19,7 @@ use stardust_pipeline::store::StoreError;
 use crate::connect::{MongoStore, bounded};
 use crate::error::unusable;
 use crate::fields::Fields;
-use crate::insert::{Absent, DocumentId};
+use crate::insert::{Absent, DocumentId, Order};
 use crate::names::ASSOCIATIONS;
 use crate::writer::Writer;
 
@@ -146,7 +146,7 @@ impl AssociationStore for MongoStore {
                 bounded(documents.update_many(lasting, change)).await?;
             }
         }
-        self.insert_absent(self.fhir_db(), &changes.opened, absent)
+        self.insert_absent(self.fhir_db(), Order::Free, &changes.opened, absent)
             .await?;
         let change = doc! {"$max": {"at": date(refreshed)}};
         bounded(documents.update_one(only, change).upsert(true)).await?;

@@ -6,7 +6,7 @@ use stardust_pipeline::store::{ChainHead, Checkpoint, Mark, StoreError};
 use crate::connect::{MongoStore, bounded, bounded_raw};
 use crate::error::{is_duplicate, of_driver};
 use crate::fields::Fields;
-use crate::insert::{Absent, DocumentId};
+use crate::insert::{Absent, DocumentId, Order};
 use crate::names::{AUDIT, CHECKPOINTS, HEADS};
 use crate::writer::Writer;
 
@@ -71,7 +71,7 @@ impl MongoStore {
     }
 
     pub(crate) async fn keep_checkpoints(&self, checkpoints: &[Checkpoint]) -> Result<(), StoreError> {
-        self.insert_absent(self.fhir_db(), checkpoints, |c| {
+        self.insert_absent(self.fhir_db(), Order::Free, checkpoints, |c| {
             Ok(Absent {
                 collection: CHECKPOINTS,
                 id: DocumentId::Text(format!("{}:{}:{}", c.mark.label(), c.chain, c.seq)),

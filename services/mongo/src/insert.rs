@@ -7,7 +7,7 @@
 
 use mongodb::Database;
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, RawDocumentBuf};
+use mongodb::bson::{Bson, Document, RawDocumentBuf};
 use mongodb::error::{Error, ErrorKind};
 use stardust_pipeline::store::StoreError;
 
@@ -34,6 +34,25 @@ pub enum Bulk {
     Fitting,
     /// Always `update`, one command for each collection.
     Update,
+}
+
+/// In which order the documents of a call are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// In any.
+    Free,
+    /// One after the other, within a collection: what comes after a failure is not written.
+    Kept,
+}
+
+impl Order {
+    /// How many of the documents a command came to, where a statement met a key that was there.
+    fn came_to(self, taken: Option<usize>, documents: usize) -> usize {
+        match (self, taken) {
+            (Self::Kept, Some(at)) => at + 1,
+            _ => documents,
+        }
+    }
 }
 
 /// The `_id` of a document.
@@ -83,10 +102,11 @@ impl Absent {
 
 impl MongoStore {
     /// Inserts what is absent, as `absent` writes it; true for each document that this call inserted. A command is sent
-    /// before the next is written: a call that breaks off leaves any part.
+    /// before the next is written: a call that breaks off leaves the first of them, or any part where the order is free.
     pub(crate) async fn insert_absent<T: Sync>(
         &self,
         database: &Database,
+        order: Order,
         documents: &[T],
         absent: fn(&T) -> Result<Absent, StoreError>,
     ) -> Result<Vec<bool>, StoreError> {
@@ -102,14 +122,14 @@ impl MongoStore {
                 )));
             }
             if !together.takes(size) {
-                self.insert_together(database, &together.documents, &mut inserted)
+                self.insert_together(database, order, &together.documents, &mut inserted)
                     .await?;
                 together = Together::default();
             }
             together.add(document);
         }
         if !together.documents.is_empty() {
-            self.insert_together(database, &together.documents, &mut inserted)
+            self.insert_together(database, order, &together.documents, &mut inserted)
                 .await?;
         }
         Ok(inserted)
@@ -118,56 +138,74 @@ impl MongoStore {
     async fn insert_together(
         &self,
         database: &Database,
+        order: Order,
         documents: &[Absent],
         inserted: &mut Vec<bool>,
     ) -> Result<(), StoreError> {
-        let before = inserted.len();
-        inserted.resize(before + documents.len(), false);
-        let flags = &mut inserted[before..];
-        let bulk_write = self.bulk() == Bulk::Fitting && self.knows_bulk_write().await?;
-        if !bulk_write || !by_bulk_write(&self.admin_db(), database.name(), documents, flags).await? {
-            by_update(database, documents, flags).await?;
+        let mut next = inserted.len();
+        inserted.resize(next + documents.len(), false);
+        let mut rest = documents;
+        while !rest.is_empty() {
+            let flags = &mut inserted[next..];
+            let bulk_write = self.bulk() == Bulk::Fitting && self.knows_bulk_write().await?;
+            let by_bulk_write = if bulk_write {
+                by_bulk_write(&self.admin_db(), database.name(), order, rest, flags).await?
+            } else {
+                None
+            };
+            let done = match by_bulk_write {
+                Some(done) => done,
+                None => by_update(database, order, rest, flags).await?,
+            };
+            next += done;
+            rest = &rest[done..];
         }
         Ok(())
     }
 }
 
-/// One `bulkWrite` command; false where the server does not know it (a member of an older version became primary).
+/// One `bulkWrite` command; how many documents it came to. None where the server does not know it (a member of an older
+/// version became primary).
 async fn by_bulk_write(
     admin: &Database,
     database: &str,
+    order: Order,
     documents: &[Absent],
     inserted: &mut [bool],
-) -> Result<bool, StoreError> {
-    let command = bulk_write_command(database, documents)?;
+) -> Result<Option<usize>, StoreError> {
+    let command = bulk_write_command(database, order, documents)?;
     let reply = match bounded_raw(admin.run_raw_command(command)).await? {
         Ok(reply) => reply,
-        Err(error) if is_unknown_command(&error) => return Ok(false),
+        Err(error) if is_unknown_command(&error) => return Ok(None),
         Err(error) => return Err(of_driver(&error)),
     };
     let answers = reply
         .get_document("cursor")
         .and_then(|cursor| cursor.get_array("firstBatch"))
         .map_err(|_| unreadable())?;
+    let mut stopped = None;
     for answer in answers.iter().filter_map(|answer| answer.as_document()) {
-        if let Some(error) = failure(answer) {
-            return Err(error);
+        let at = index(answer, "idx")?;
+        if failed(answer)? {
+            stopped = Some(at);
         }
-        let at = answer.get_i32("idx").ok().and_then(|at| usize::try_from(at).ok());
-        let flag = at.and_then(|at| inserted.get_mut(at)).ok_or_else(unreadable)?;
-        *flag = answer.contains_key("upserted");
+        *inserted.get_mut(at).ok_or_else(unreadable)? = answer.contains_key("upserted");
     }
     // Answers beyond the first batch are not fetched (there are none for so few writes): such a document counts as
     // present, and who wrote it is looked up.
     confirmed(&reply)?;
-    Ok(true)
+    Ok(Some(order.came_to(stopped, documents.len())))
 }
 
-fn bulk_write_command(database: &str, documents: &[Absent]) -> Result<RawDocumentBuf, StoreError> {
+fn bulk_write_command(
+    database: &str,
+    order: Order,
+    documents: &[Absent],
+) -> Result<RawDocumentBuf, StoreError> {
     let names = collections(documents);
     let mut command = start(documents.iter());
     command.int("bulkWrite", 1);
-    command.boolean("ordered", false);
+    command.boolean("ordered", order == Order::Kept);
     command.boolean("errorsOnly", false);
     write_concern(&mut command);
     command.array("nsInfo");
@@ -188,34 +226,39 @@ fn bulk_write_command(database: &str, documents: &[Absent]) -> Result<RawDocumen
     command.finish()
 }
 
-/// One `update` command for each collection of the part.
+/// One `update` command for each collection of the part; how many documents they came to.
 async fn by_update(
     database: &Database,
+    order: Order,
     documents: &[Absent],
     inserted: &mut [bool],
-) -> Result<(), StoreError> {
+) -> Result<usize, StoreError> {
+    let mut came_to = documents.len();
     for collection in collections(documents) {
         let of_it: Vec<usize> = (0..documents.len())
             .filter(|at| documents[*at].collection == collection)
             .collect();
-        let command = update_command(collection, of_it.iter().map(|at| &documents[*at]))?;
+        let command = update_command(collection, order, of_it.iter().map(|at| &documents[*at]))?;
         let reply = bounded(database.run_raw_command(command)).await?;
+        let place = |at: usize| of_it.get(at).copied().ok_or_else(unreadable);
         for at in upserted(&reply)? {
-            if let Some(at) = of_it.get(at) {
-                inserted[*at] = true;
-            }
+            inserted[place(at)?] = true;
+        }
+        if let Some(at) = taken(&reply)? {
+            came_to = came_to.min(order.came_to(Some(place(at)?), documents.len()));
         }
     }
-    Ok(())
+    Ok(came_to)
 }
 
 fn update_command<'a>(
     collection: &str,
+    order: Order,
     documents: impl Iterator<Item = &'a Absent> + Clone,
 ) -> Result<RawDocumentBuf, StoreError> {
     let mut command = start(documents.clone());
     command.text("update", collection);
-    command.boolean("ordered", false);
+    command.boolean("ordered", order == Order::Kept);
     write_concern(&mut command);
     command.array("updates");
     for (at, document) in documents.enumerate() {
@@ -265,11 +308,20 @@ fn upsert(command: &mut Writer, document: &Absent, filter: &str, change: &str) {
 
 /// Fails where a statement of an `update` failed, or the majority does not have it.
 pub(crate) fn updated(reply: &Document) -> Result<(), StoreError> {
-    let errors = reply.get_array("writeErrors").into_iter().flatten();
-    if let Some(error) = errors.filter_map(|error| error.as_document()).find_map(failure) {
-        return Err(error);
-    }
+    taken(reply)?;
     confirmed(reply)
+}
+
+/// The last statement of an `update` that met a key that was there.
+fn taken(reply: &Document) -> Result<Option<usize>, StoreError> {
+    let mut taken = None;
+    let errors = reply.get_array("writeErrors").into_iter().flatten();
+    for error in errors.filter_map(Bson::as_document) {
+        if failed(error)? {
+            taken = taken.max(Some(index(error, "index")?));
+        }
+    }
+    Ok(taken)
 }
 
 /// The indexes of the statements that inserted.
@@ -280,25 +332,31 @@ fn upserted(reply: &Document) -> Result<Vec<usize>, StoreError> {
     };
     upserted
         .iter()
-        .map(|entry| {
-            entry
-                .as_document()
-                .and_then(|entry| entry.get_i32("index").ok())
-                .and_then(|index| usize::try_from(index).ok())
-                .ok_or_else(unreadable)
-        })
+        .map(|entry| index(entry.as_document().ok_or_else(unreadable)?, "index"))
         .collect()
+}
+
+/// Which statement is spoken of.
+fn index(answer: &Document, field: &str) -> Result<usize, StoreError> {
+    let index = answer.get_i32(field).ok();
+    index
+        .and_then(|at| usize::try_from(at).ok())
+        .ok_or_else(unreadable)
 }
 
 fn is_unknown_command(error: &Error) -> bool {
     matches!(&*error.kind, ErrorKind::Command(failure) if failure.code == COMMAND_NOT_FOUND)
 }
 
-/// What the answer to a statement means where it failed. Two upserts of one new `_id` can meet: the later one hits
-/// the key of the other, which is no failure.
-fn failure(answer: &Document) -> Option<StoreError> {
-    let code = answer.get_i32("code").ok()?;
-    (code != DUPLICATE_KEY).then(|| of_code(code, answer.get_str("codeName").unwrap_or_default()))
+/// Whether a statement failed as two upserts of one new `_id` can that meet: the later one hits the key of the other, and
+/// its document is there. Any other failure is one of the call.
+fn failed(answer: &Document) -> Result<bool, StoreError> {
+    match answer.get_i32("code") {
+        Ok(DUPLICATE_KEY) => Ok(true),
+        // Of a statement that went well `bulkWrite` tells no code.
+        Err(_) | Ok(0) => Ok(false),
+        Ok(code) => Err(of_code(code, answer.get_str("codeName").unwrap_or_default())),
+    }
 }
 
 /// Whether the majority has the writes.

@@ -10,7 +10,7 @@ use stardust_pipeline::store::{LegacyDocument, StoreError};
 use crate::connect::{MongoStore, bounded};
 use crate::error::refused;
 use crate::extended;
-use crate::insert::{Absent, DocumentId};
+use crate::insert::{Absent, DocumentId, Order};
 use crate::names::HISTORIES;
 
 /// The collection of this name, if this pipeline may add documents to it.
@@ -24,7 +24,7 @@ fn history(name: &str) -> Result<&'static str, StoreError> {
 impl MongoStore {
     pub(crate) async fn put_legacy(&self, documents: &[LegacyDocument]) -> Result<Vec<bool>, StoreError> {
         let inserted = self
-            .insert_absent(self.main_db(), documents, |document| {
+            .insert_absent(self.main_db(), Order::Free, documents, |document| {
                 let content = &document.content;
                 let (id, fields) = extended::document(&content.document)?;
                 if id.to_hex() != content.id {

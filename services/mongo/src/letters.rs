@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::connect::{MongoStore, bounded};
 use crate::fields::{Fields, write_author};
-use crate::insert::{Absent, DocumentId};
+use crate::insert::{Absent, DocumentId, Order};
 use crate::names::{DEAD, PARKED, RAW};
 use crate::writer::Writer;
 
@@ -68,7 +68,7 @@ fn state_of(fields: Fields<'_>) -> Result<LetterState, StoreError> {
 impl MongoStore {
     pub(crate) async fn put_letters(&self, letters: &[Letter]) -> Result<Vec<Won>, StoreError> {
         let inserted = self
-            .insert_absent(self.fhir_db(), letters, |letter| {
+            .insert_absent(self.fhir_db(), Order::Free, letters, |letter| {
                 Ok(Absent {
                     collection: shelf_name(letter.shelf),
                     id: DocumentId::Text(letter.id.clone()),
@@ -214,7 +214,7 @@ impl MongoStore {
     }
 
     pub(crate) async fn put_raw(&self, records: &[(String, Vec<u8>)]) -> Result<(), StoreError> {
-        self.insert_absent(self.fhir_db(), records, |(receipt, record)| {
+        self.insert_absent(self.fhir_db(), Order::Free, records, |(receipt, record)| {
             let mut fields = Writer::with_capacity(record.len() + 64);
             fields.binary("record", record);
             Ok(Absent {

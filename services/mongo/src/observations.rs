@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::connect::{MongoStore, bounded};
 use crate::fields::{Fields, write_author};
-use crate::insert::{Absent, DocumentId};
+use crate::insert::{Absent, DocumentId, Order};
 use crate::names::{DEAD, FHIR_VERSION, OBSERVATIONS, PARKED, SOURCE_SYSTEM};
 use crate::writer::Writer;
 use crate::{json, text};
@@ -126,7 +126,7 @@ impl MongoStore {
         documents: &[ObservationDocument],
     ) -> Result<Vec<Won>, StoreError> {
         let inserted = self
-            .insert_absent(self.fhir_db(), documents, |document| {
+            .insert_absent(self.fhir_db(), Order::Kept, documents, |document| {
                 Ok(Absent {
                     collection: OBSERVATIONS,
                     id: DocumentId::Text(document.id.to_string()),

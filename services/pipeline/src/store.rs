@@ -421,8 +421,8 @@ pub trait Store: Clone + Send + Sync + 'static {
         to: i64,
     ) -> impl Future<Output = Result<Vec<Written>, StoreError>> + Send;
 
-    /// Inserts Observations if absent; one answer each, in order. The ids of one call differ. Where the call breaks off,
-    /// any part of them may be stored.
+    /// Inserts Observations if absent, one after the other; one answer each. The ids of one call differ. Where the call
+    /// breaks off, the first of them may be stored.
     fn insert_observations(
         &self,
         documents: &[ObservationDocument],

@@ -63,10 +63,19 @@ async fn a_member_that_was_overtaken_in_one_chain_goes_on_in_all() {
     // Chain 3 is new, chain 1 has gone on, and 5 is in it.
     let next = batch(&bench, &[(2, 6), (1, 5), (0, 7), (3, 8), (1, 9)]);
     assert!(bench.recorder.work(&next).await.unwrap().is_empty());
-    for (chain, expected) in [(0, vec![1, 7]), (1, vec![2, 4, 5, 9]), (2, vec![3, 6]), (3, vec![8])] {
+    for (chain, expected) in [
+        (0, vec![1, 7]),
+        (1, vec![2, 4, 5, 9]),
+        (2, vec![3, 6]),
+        (3, vec![8]),
+    ] {
         let events = bench.store().chain_from(chain, 1, 10).await.unwrap();
         let expected: Vec<_> = expected.into_iter().map(crate::id).collect();
-        assert_eq!(events.iter().map(|e| e.id).collect::<Vec<_>>(), expected, "chain {chain}");
+        assert_eq!(
+            events.iter().map(|e| e.id).collect::<Vec<_>>(),
+            expected,
+            "chain {chain}"
+        );
     }
     let reports = bench.walked(&[], &[]).await;
     assert!(reports.iter().all(|r| r.broken.is_none()), "{reports:?}");

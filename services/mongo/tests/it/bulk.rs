@@ -1,9 +1,11 @@
 //! The two ways to write many documents.
 
 use futures_util::TryStreamExt;
+use mongodb::IndexModel;
 use mongodb::bson::{Document, doc};
+use mongodb::options::IndexOptions;
 use stardust_mongo::Bulk;
-use stardust_pipeline::store::{Shelf, Store, StoreError, Won};
+use stardust_pipeline::store::{ObservationDocument, Shelf, Store, StoreError, Won};
 
 use crate::samples::{legacy, letter, observation};
 use crate::server::Ground;
@@ -58,6 +60,40 @@ async fn several_collections_are_written_and_answered_in_order() {
         let again = store.insert_letters(&letters).await.unwrap();
         let present: Vec<_> = letters.iter().map(|l| Won::Present(l.writer.clone())).collect();
         assert_eq!(again, present, "{way:?}");
+        ground.clean().await;
+    }
+}
+
+/// In order a server stops at the first statement that fails: a key that is there must not keep the rest away.
+#[tokio::test]
+async fn observations_behind_a_key_that_is_there_are_written() {
+    for way in WAYS {
+        let Some(ground) = Ground::prepared().await else {
+            return;
+        };
+        let observations = ground.fhir.collection::<Document>("fhir_observations");
+        let unique = IndexOptions::builder().unique(true).build();
+        let index = IndexModel::builder().keys(doc! {"raw_item": 1}).options(unique);
+        observations.create_index(index.build()).await.unwrap();
+        let documents: Vec<_> = [0, 1, 1, 2, 2, 3]
+            .into_iter()
+            .zip(0..)
+            .map(|(item, n)| ObservationDocument {
+                raw_item: format!("item {item}"),
+                ..observation(n)
+            })
+            .collect();
+        let answer = ground.store.with_bulk(way).insert_observations(&documents).await;
+        // Who wrote those is asked for, and they are not there.
+        assert!(matches!(answer, Err(StoreError::Conflict(_))), "{answer:?}");
+        let found = observations.find(doc! {}).sort(doc! {"raw_item": 1});
+        let found: Vec<_> = found.await.unwrap().try_collect().await.unwrap();
+        let ids: Vec<_> = found
+            .iter()
+            .map(|d| d.get_str("_id").unwrap().to_owned())
+            .collect();
+        let expected: Vec<_> = [0, 1, 3, 5].map(|n| documents[n].id.to_string()).to_vec();
+        assert_eq!(ids, expected, "{way:?}");
         ground.clean().await;
     }
 }

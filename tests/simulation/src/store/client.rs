@@ -32,9 +32,11 @@ pub(super) enum Parts {
     Any,
     /// The first of them.
     First,
-    /// Any of them, before the next call of anybody is answered. An Observation or a letter that lands after its record
-    /// was worked anew, under another registry, would be stored and never published: the parser cannot see it coming.
+    /// Any of them, before the next call of anybody is answered. A letter that lands after its record was worked anew,
+    /// under another registry, would be stored and never published: the parser cannot see it coming.
     AnyInTurn,
+    /// The first of them, as late: of an Observation the same is true.
+    FirstInTurn,
 }
 
 /// What the planted bugs remember.
@@ -123,7 +125,7 @@ impl SimStore {
         let detail = || format!("{:?} {kept} of them", plan.fate);
         self.world.note(self.process.name(), what, number, detail);
         if let Fate::Late(wait) = plan.fate {
-            if parts == Parts::AnyInTurn {
+            if matches!(parts, Parts::AnyInTurn | Parts::FirstInTurn) {
                 let effect = Box::new(move |store: &mut StoreState| {
                     apply(store, &items);
                 });
@@ -152,7 +154,7 @@ impl SimStore {
     /// A part of the items.
     fn some<T>(&self, mut items: Vec<T>, parts: Parts) -> Vec<T> {
         let dice = &mut self.world.state().dice;
-        if parts == Parts::First {
+        if matches!(parts, Parts::First | Parts::FirstInTurn) {
             items.truncate(dice.index(items.len() + 1));
         } else {
             items.retain(|_| dice.coin());
@@ -251,7 +253,7 @@ impl Store for SimStore {
         }
         self.write(
             "insert_observations",
-            Parts::AnyInTurn,
+            Parts::FirstInTurn,
             documents,
             |s, documents| documents.iter().map(|d| s.insert_observation(d)).collect(),
         )
