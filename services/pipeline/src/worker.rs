@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::backoff::Backoff;
 use crate::log::{Budget, Commit, Log, LogError, LogRecord, Member, NewRecord, Topic};
@@ -83,6 +83,9 @@ pub struct WorkerConfig {
     pub worker: usize,
     /// How much it takes at once.
     pub budget: Budget,
+    /// How long after a batch the next one is taken at the earliest, unless much waits: each batch costs the log a
+    /// transaction and the store some commands, however few records it has.
+    pub gather: Duration,
     /// How long the batch at hand may take once the service is told to stop, its commit included; and then the leave.
     pub drain: Duration,
     /// The waits of an outage.
@@ -116,6 +119,7 @@ pub async fn run<L: Log, S: Stage>(
             () = stopped(&mut shutdown) => break,
             next = member.next(config.budget) => next,
         };
+        let taken = Instant::now();
         let batch = match next {
             Ok(batch) => batch,
             Err(e) if e.is_retriable() => {
@@ -143,6 +147,13 @@ pub async fn run<L: Log, S: Stage>(
                 pulse.runs();
                 pulse.progressed();
                 backoff = config.backoff.clone();
+                if is_small(&batch, config.budget) {
+                    rest(
+                        &mut shutdown,
+                        (taken + config.gather).saturating_duration_since(Instant::now()),
+                    )
+                    .await;
+                }
             }
             Unit::Again => {
                 stage.reset();
@@ -302,8 +313,21 @@ async fn drained(mut shutdown: watch::Receiver<bool>, drain: Duration) {
     sleep(drain).await;
 }
 
+/// Whether a batch is far from what the budget allows, so that nothing of account waits behind it.
+fn is_small(batch: &[LogRecord], budget: Budget) -> bool {
+    let bytes: usize = batch.iter().map(|record| record.value.len()).sum();
+    batch.len() < budget.records / 4 && bytes < budget.bytes / 4
+}
+
 async fn pause(backoff: &mut Backoff, shutdown: &mut watch::Receiver<bool>) {
-    let wait = backoff.next_wait();
+    rest(shutdown, backoff.next_wait()).await;
+}
+
+/// Waits, unless the service is told to stop.
+async fn rest(shutdown: &mut watch::Receiver<bool>, wait: Duration) {
+    if wait.is_zero() {
+        return;
+    }
     tokio::select! {
         biased;
         () = stopped(shutdown) => {}

@@ -35,6 +35,8 @@ pub(crate) const ROUTER: &str = "legacy-router";
 pub(crate) const RECORDER: &str = "audit-recorder";
 
 const DRAIN: Duration = Duration::from_secs(8);
+/// How long router and recorder gather records.
+const GATHER: Duration = Duration::from_millis(250);
 
 /// What a process runs.
 #[derive(Debug, Clone, Default)]
@@ -388,11 +390,13 @@ async fn work<S: Stage>(
         wire: fleet.rules.wire.clone(),
         observations: fleet.topics.observations.clone(),
     };
+    let gathers = [ROUTER, RECORDER].contains(&group.as_str());
     let config = WorkerConfig {
         group,
         topics,
         worker: number,
         budget: fleet.budget,
+        gather: if gathers { GATHER } else { Duration::ZERO },
         drain: DRAIN,
         backoff: backoff(),
     };

@@ -8,6 +8,7 @@
 
 mod child;
 mod contract;
+mod gathering;
 mod kill;
 mod local;
 mod maintenance;

@@ -196,6 +196,7 @@ impl Bench {
                 bytes: 1 << 20,
                 wait: Duration::from_millis(50),
             },
+            gather: Duration::ZERO,
             drain: Duration::from_secs(1),
             backoff: Backoff::new(Duration::from_millis(1), Duration::from_millis(20)),
         };

@@ -30,8 +30,8 @@ use tokio::time::{sleep, timeout, timeout_at};
 pub use self::parse::Parse;
 use self::parse::parse;
 use self::record::{Record, record};
-use self::workers::spawn_workers;
 pub use self::workers::worker_config;
+use self::workers::{GATHER, Members, spawn_workers};
 use crate::fallback;
 use crate::keys;
 use crate::migrating::Migrate;
@@ -154,9 +154,13 @@ impl Process {
             let counted = stardust_legacy_router::Counters::register(&counters)?;
             let (store, wire, topics) = (ports.store.clone(), ports.wire.clone(), ports.topics.clone());
             let stage = move || Router::new(store.clone(), wire.clone(), topics.clone(), counted.clone());
-            let config = (ports.groups.router.as_str(), vec![ports.topics.legacy.clone()]);
+            let members = Members {
+                group: &ports.groups.router,
+                topics: vec![ports.topics.legacy.clone()],
+                gather: GATHER,
+            };
             let pulse = watched.pulse("legacy-router");
-            spawn_workers(&mut workers, &ports, settings, config, stage, &pulse, &stopping);
+            spawn_workers(&mut workers, &ports, settings, &members, stage, &pulse, &stopping);
         }
         if which.recorder {
             let signer = keys::signing(settings)?.map(|key| Signer {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{interval, timeout};
 
-use super::workers::{spawn_worker, spawn_workers, worker_config};
+use super::workers::{Members, spawn_worker, spawn_workers, worker_config};
 use super::{Ended, flat, now};
 use crate::ports::Ports;
 use crate::settings::Settings;
@@ -59,12 +59,16 @@ pub(super) async fn parse(mut p: Parse) -> Ended {
     let mut tasks = JoinSet::new();
     let parser = || Parser::new(p.ports.store.clone(), rules.clone(), Arc::clone(&p.counters), now);
     let stage = || Told::new(parser(), p.settled.clone());
-    let config = (p.ports.groups.parser.as_str(), vec![p.ports.topics.raw.clone()]);
+    let members = Members {
+        group: &p.ports.groups.parser,
+        topics: vec![p.ports.topics.raw.clone()],
+        gather: Duration::ZERO,
+    };
     spawn_workers(
         &mut tasks,
         &p.ports,
         &p.settings,
-        config,
+        &members,
         stage,
         &p.pulse,
         &p.stopping,

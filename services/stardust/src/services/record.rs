@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::workers::spawn_workers;
+use super::workers::{GATHER, Members, spawn_workers};
 use super::{Ended, flat, now};
 use crate::ports::Ports;
 use crate::settings::Settings;
@@ -36,16 +36,17 @@ pub(super) async fn record(r: Record) -> Ended {
     let stage = move || {
         Recorder::new(store.clone(), wire.clone(), topics.clone(), counted.clone()).telling(written.clone())
     };
-    let config = (
-        r.ports.groups.recorder.as_str(),
-        vec![r.ports.topics.audit.clone()],
-    );
+    let members = Members {
+        group: &r.ports.groups.recorder,
+        topics: vec![r.ports.topics.audit.clone()],
+        gather: GATHER,
+    };
     let mut tasks = JoinSet::new();
     spawn_workers(
         &mut tasks,
         &r.ports,
         &r.settings,
-        config,
+        &members,
         stage,
         &r.pulse,
         &r.stopping,

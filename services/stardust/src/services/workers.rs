@@ -16,18 +16,32 @@ use crate::settings::Settings;
 
 const BATCH_BYTES: usize = 8 << 20;
 
+/// How long the router and the recorder gather records: nobody waits for what they write, and a database that few commands
+/// reach answers the parser sooner.
+pub(super) const GATHER: Duration = Duration::from_millis(250);
+
+/// The members of a group.
+pub(super) struct Members<'a> {
+    pub(super) group: &'a str,
+    pub(super) topics: Vec<Topic>,
+    pub(super) gather: Duration,
+}
+
 /// As many members as the settings say.
 pub(super) fn spawn_workers<S: Stage>(
     tasks: &mut JoinSet<Ended>,
     ports: &Ports,
     settings: &Settings,
-    (group, topics): (&str, Vec<Topic>),
+    members: &Members<'_>,
     stage: impl Fn() -> S,
     pulse: &Arc<Pulse>,
     stopping: &watch::Receiver<bool>,
 ) {
     for number in 0..settings.workers {
-        let config = worker_config(settings, group, topics.clone(), number);
+        let config = WorkerConfig {
+            gather: members.gather,
+            ..worker_config(settings, members.group, members.topics.clone(), number)
+        };
         spawn_worker(tasks, ports, config, stage(), pulse, stopping);
     }
 }
@@ -62,6 +76,7 @@ pub fn worker_config(settings: &Settings, group: &str, topics: Vec<Topic>, worke
             bytes: BATCH_BYTES,
             wait: Duration::from_millis(500),
         },
+        gather: Duration::ZERO,
         drain: DRAIN,
         backoff: Backoff::default(),
     }
