@@ -35,8 +35,6 @@ pub(crate) const ROUTER: &str = "legacy-router";
 pub(crate) const RECORDER: &str = "audit-recorder";
 
 const DRAIN: Duration = Duration::from_secs(8);
-/// How long router and recorder gather records.
-const GATHER: Duration = Duration::from_millis(250);
 
 /// What a process runs.
 #[derive(Debug, Clone, Default)]
@@ -57,6 +55,8 @@ pub(crate) struct Fleet {
     pub(crate) roles: Vec<Role>,
     pub(crate) workers: usize,
     pub(crate) budget: Budget,
+    /// How long router and recorder gather records.
+    pub(crate) gather: Duration,
     pub(crate) refresh: Duration,
     pub(crate) lane_capacity: usize,
     pub(crate) publish_records: usize,
@@ -104,6 +104,7 @@ impl Fleet {
                 bytes: pick([600, 2_000, 8 << 20, 8 << 20]),
                 wait: Duration::from_secs(3),
             },
+            gather: Duration::from_millis(pick([0, 0, 0, 250]) as u64),
             refresh: Duration::from_secs(pick([4, 6, 9, 9]) as u64),
             lane_capacity: pick([1, 4, 64, 64]),
             publish_records: pick([1, 3, 500, 500]),
@@ -396,7 +397,7 @@ async fn work<S: Stage>(
         topics,
         worker: number,
         budget: fleet.budget,
-        gather: if gathers { GATHER } else { Duration::ZERO },
+        gather: if gathers { fleet.gather } else { Duration::ZERO },
         drain: DRAIN,
         backoff: backoff(),
     };
