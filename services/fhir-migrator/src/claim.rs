@@ -1,17 +1,20 @@
 //! A source belongs to one process at a time: a lease in the store, by the name of the source.
 
+use std::future::Future;
 use std::time::Duration;
 
 use stardust_pipeline::patience::patiently;
-use stardust_pipeline::store::Store;
-use tokio::sync::watch;
+use stardust_pipeline::store::{Store, StoreError};
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::MigrateError;
 
 const SECONDS: u32 = 10;
 const RENEW: Duration = Duration::from_secs(3);
+/// How long giving up waits for a renewal that is on its way.
+const LAST_RENEWAL: Duration = Duration::from_secs(2);
 
 /// A lease that is renewed until it is given up.
 pub(crate) struct Claim<S> {
@@ -19,6 +22,8 @@ pub(crate) struct Claim<S> {
     name: String,
     holder: String,
     lost: watch::Receiver<bool>,
+    /// Dropped, it ends the keeper.
+    end: oneshot::Sender<()>,
     keeper: JoinHandle<()>,
 }
 
@@ -42,15 +47,12 @@ impl<S: Store> Claim<S> {
             return Err(MigrateError::Busy(source.to_owned()));
         }
         let (tell, lost) = watch::channel(false);
+        let (end, ended) = oneshot::channel();
         let (kept, lease, mine) = (store.clone(), name.clone(), holder.to_owned());
         let keeper = tokio::spawn(async move {
-            loop {
-                sleep(RENEW).await;
-                // A store that is away now is asked again: whoever takes over meanwhile is heard of then.
-                if let Ok(false) = kept.lease(&lease, &mine, SECONDS).await {
-                    tell.send_replace(true);
-                    return;
-                }
+            let renew = || kept.lease(&lease, &mine, SECONDS);
+            if keep(renew, RENEW, ended).await.is_none() {
+                tell.send_replace(true);
             }
         });
         Ok(Self {
@@ -58,6 +60,7 @@ impl<S: Store> Claim<S> {
             name,
             holder: holder.to_owned(),
             lost,
+            end,
             keeper,
         })
     }
@@ -69,14 +72,69 @@ impl<S: Store> Claim<S> {
 
     /// Gives it up at once.
     pub(crate) async fn give_up(self) {
-        self.keeper.abort();
+        drop(self.end);
+        // One that the server took up after the end would hold the source for as long again, for nobody.
+        let _ = timeout(LAST_RENEWAL, self.keeper).await;
         // Where the store is away it ends by itself.
         let _ = self.store.lease(&self.name, &self.holder, 0).await;
     }
 }
 
-impl<S> Drop for Claim<S> {
-    fn drop(&mut self) {
-        self.keeper.abort();
+/// Renews until it is ended, a renewal on its way included; none where another process has the lease by then.
+async fn keep<W>(renew: impl Fn() -> W, every: Duration, mut ended: oneshot::Receiver<()>) -> Option<()>
+where
+    W: Future<Output = Result<bool, StoreError>>,
+{
+    loop {
+        tokio::select! {
+            biased;
+            _ = &mut ended => return Some(()),
+            () = sleep(every) => {}
+        }
+        // A store that is away now is asked again: whoever takes over meanwhile is heard of then.
+        if let Ok(false) = renew().await {
+            return None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_waits_for_a_renewal_that_is_on_its_way() {
+        let (begun, done) = (Cell::new(0), Cell::new(0));
+        let (end, ended) = oneshot::channel();
+        let end = Cell::new(Some(end));
+        let renew = || async {
+            begun.set(begun.get() + 1);
+            if begun.get() == 2 {
+                end.set(None);
+            }
+            sleep(Duration::from_millis(20)).await;
+            done.set(done.get() + 1);
+            Ok(true)
+        };
+        assert_eq!(keep(renew, Duration::ZERO, ended).await, Some(()));
+        assert_eq!((begun.get(), done.get()), (2, 2));
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_is_asked_again_and_a_lost_lease_is_told() {
+        let (_end, ended) = oneshot::channel();
+        let tries = Cell::new(0);
+        let renew = || {
+            tries.set(tries.get() + 1);
+            std::future::ready(match tries.get() {
+                1 => Err(StoreError::Unavailable("away".to_owned())),
+                2 => Ok(true),
+                _ => Ok(false),
+            })
+        };
+        assert_eq!(keep(renew, Duration::ZERO, ended).await, None);
+        assert_eq!(tries.get(), 3);
     }
 }

@@ -12,6 +12,7 @@
 
 mod claim;
 mod cursor;
+mod differing;
 mod entries;
 mod error;
 mod feed;
@@ -23,6 +24,7 @@ pub mod report;
 mod rollback;
 mod suspects;
 mod tally;
+mod verified;
 mod verify;
 
 pub use error::MigrateError;
@@ -31,4 +33,4 @@ pub use histories::{Again, HISTORIES, Migrator, Outcome, run_id};
 pub use progress::{CollectionProgress, Progress};
 pub use rollback::{Rollback, RolledBack};
 pub use tally::{Counts, Tally, sum};
-pub use verify::{Compared, Difference, Verified};
+pub use verified::{Compared, Difference, Verified};

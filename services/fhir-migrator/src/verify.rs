@@ -3,10 +3,8 @@
 //! The rules are asked again, with the receipt time that a stored document has: what they make of the entry must be what
 //! the store holds, text for text.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use serde::Serialize;
-use serde_json::Value;
 use stardust_domain::history::HistoryDocument;
 use stardust_domain::outcome::Source as Origin;
 use stardust_domain::reading::{Envelope, Reading, Verdict};
@@ -21,101 +19,17 @@ use uuid::Uuid;
 
 use crate::MigrateError;
 use crate::cursor::Cursor;
+use crate::differing::differing;
 use crate::histories::Migrator;
 use crate::progress::{CollectionProgress, Progress};
+use crate::verified::{Difference, Verified};
 
 /// Readings that are looked up together.
 const TOGETHER: usize = 500;
 /// Observations of a run in one page: a server without its order in an index sorts them anew for each.
 const PAGE: usize = 5_000;
-/// Differences that are named; the others are counted.
-const NAMED: usize = 100;
-/// Paths of a resource that are named.
-const PATHS: usize = 5;
 /// The status of an Observation that a remap withdrew.
 const WITHDRAWN: &str = "entered-in-error";
-
-/// What was found of one collection.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Compared {
-    /// Entries that were published, by the source as it is now.
-    pub entries: u64,
-    /// Readings in them.
-    pub readings: u64,
-    /// Readings whose Observations this run wrote.
-    pub stored: u64,
-    /// Readings whose Observations another run wrote.
-    pub stored_before: u64,
-    /// Readings that wait for the registry.
-    pub waiting: u64,
-    /// Readings that are dead letters.
-    pub rejected: u64,
-    /// Readings that a remap withdrew, and that the rules of now refuse.
-    pub withdrawn: u64,
-    /// Readings of which the store knows nothing, while the parser is behind.
-    pub unworked: u64,
-    /// Differences.
-    pub different: u64,
-}
-
-/// A difference. It names no values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// The collection.
-    pub collection: String,
-    /// The document.
-    pub document: String,
-    /// The receipt of the entry.
-    pub receipt_id: String,
-    /// The item.
-    pub item: Option<i32>,
-    /// What is not as it should be.
-    pub what: String,
-}
-
-/// The whole comparison.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Verified {
-    /// By collection.
-    pub collections: BTreeMap<String, Compared>,
-    /// Observations that the run wrote.
-    pub observations: u64,
-    /// How many differences there are.
-    pub different: u64,
-    /// The first of them.
-    pub differences: Vec<Difference>,
-    /// Readings that the parser has not worked yet.
-    pub unworked: u64,
-}
-
-impl Verified {
-    /// Whether everything is as it should be.
-    #[must_use]
-    pub const fn is_good(&self) -> bool {
-        self.different == 0 && self.unworked == 0
-    }
-
-    fn differs(&mut self, expected: &Expected, what: String) {
-        self.collections
-            .entry(expected.collection.clone())
-            .or_default()
-            .different += 1;
-        self.name(Difference {
-            collection: expected.collection.clone(),
-            document: expected.document.clone(),
-            receipt_id: expected.receipt.clone(),
-            item: expected.reading.item,
-            what,
-        });
-    }
-
-    fn name(&mut self, difference: Difference) {
-        self.different += 1;
-        if self.differences.len() < NAMED {
-            self.differences.push(difference);
-        }
-    }
-}
 
 /// What is compared.
 #[derive(Clone, Copy)]
@@ -138,6 +52,22 @@ struct Expected {
 impl Expected {
     fn letter(&self) -> String {
         Letter::id_of(&self.receipt, self.reading.item, None)
+    }
+}
+
+impl Verified {
+    fn differs(&mut self, expected: &Expected, what: String) {
+        self.collections
+            .entry(expected.collection.clone())
+            .or_default()
+            .different += 1;
+        self.name(Difference {
+            collection: expected.collection.clone(),
+            document: expected.document.clone(),
+            receipt_id: expected.receipt.clone(),
+            item: expected.reading.item,
+            what,
+        });
     }
 }
 
@@ -423,73 +353,5 @@ impl<L: Log, S: Store + Runs, D: Source> Migrator<L, S, D> {
                 format!("Observation {id} differs in {}{rules}", paths.join(", ")),
             );
         }
-    }
-}
-
-/// Where two resources differ. Numbers are compared by their digits.
-fn differing(a: &str, b: &str) -> Vec<String> {
-    let (Ok(left), Ok(right)) = (serde_json::from_str::<Value>(a), serde_json::from_str::<Value>(b)) else {
-        return vec!["the whole".to_owned()];
-    };
-    let mut paths = Vec::new();
-    walk(&left, &right, &mut String::new(), &mut paths);
-    if paths.is_empty() && a.len() != b.len() {
-        // Equal as numbers, not in their digits.
-        paths.push("the digits of a number".to_owned());
-    }
-    paths
-}
-
-fn walk(a: &Value, b: &Value, path: &mut String, paths: &mut Vec<String>) {
-    if paths.len() >= PATHS {
-        return;
-    }
-    let length = path.len();
-    match (a, b) {
-        (Value::Object(a), Value::Object(b)) => {
-            let names: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for name in names {
-                if length > 0 {
-                    path.push('.');
-                }
-                path.push_str(name);
-                walk(
-                    a.get(name).unwrap_or(&Value::Null),
-                    b.get(name).unwrap_or(&Value::Null),
-                    path,
-                    paths,
-                );
-                path.truncate(length);
-            }
-        }
-        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
-            for (at, (a, b)) in a.iter().zip(b).enumerate() {
-                path.push_str(&format!("[{at}]"));
-                walk(a, b, path, paths);
-                path.truncate(length);
-            }
-        }
-        (a, b) if a == b => {}
-        _ => paths.push(path.clone()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_difference_is_named_by_its_path_and_never_by_its_value() {
-        let stored = r#"{"status":"final","valueQuantity":{"value":4.6,"unit":"kg"},"note":[{"text":"a"}]}"#;
-        let paths = |other: &str| differing(stored, other);
-        assert!(paths(stored).is_empty());
-        assert_eq!(paths(&stored.replace("4.6", "4.7")), ["valueQuantity.value"]);
-        assert_eq!(
-            paths(&stored.replace("\"a\"", "\"b\"").replace("final", "amended")),
-            ["note[0].text", "status"]
-        );
-        assert_eq!(paths(&stored.replace("4.6", "4.60")), ["the digits of a number"]);
-        assert_eq!(paths(r#"{"status":"final"}"#), ["note", "valueQuantity"]);
-        assert_eq!(paths("nonsense"), ["the whole"]);
     }
 }

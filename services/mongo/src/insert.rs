@@ -241,11 +241,11 @@ async fn by_update(
         let command = update_command(collection, order, of_it.iter().map(|at| &documents[*at]))?;
         let reply = bounded(database.run_raw_command(command)).await?;
         let place = |at: usize| of_it.get(at).copied().ok_or_else(unreadable);
+        if let Some(at) = updated(&reply)? {
+            came_to = came_to.min(order.came_to(Some(place(at)?), documents.len()));
+        }
         for at in upserted(&reply)? {
             inserted[place(at)?] = true;
-        }
-        if let Some(at) = taken(&reply)? {
-            came_to = came_to.min(order.came_to(Some(place(at)?), documents.len()));
         }
     }
     Ok(came_to)
@@ -306,14 +306,9 @@ fn upsert(command: &mut Writer, document: &Absent, filter: &str, change: &str) {
     command.boolean("upsert", true);
 }
 
-/// Fails where a statement of an `update` failed, or the majority does not have it.
-pub(crate) fn updated(reply: &Document) -> Result<(), StoreError> {
-    taken(reply)?;
-    confirmed(reply)
-}
-
-/// The last statement of an `update` that met a key that was there.
-fn taken(reply: &Document) -> Result<Option<usize>, StoreError> {
+/// The last statement of an `update` that met a key that was there. Fails where one failed in any other way, or the
+/// majority does not have the writes.
+pub(crate) fn updated(reply: &Document) -> Result<Option<usize>, StoreError> {
     let mut taken = None;
     let errors = reply.get_array("writeErrors").into_iter().flatten();
     for error in errors.filter_map(Bson::as_document) {
@@ -321,12 +316,12 @@ fn taken(reply: &Document) -> Result<Option<usize>, StoreError> {
             taken = taken.max(Some(index(error, "index")?));
         }
     }
+    confirmed(reply)?;
     Ok(taken)
 }
 
 /// The indexes of the statements that inserted.
 fn upserted(reply: &Document) -> Result<Vec<usize>, StoreError> {
-    updated(reply)?;
     let Ok(upserted) = reply.get_array("upserted") else {
         return Ok(Vec::new());
     };
@@ -416,10 +411,11 @@ mod tests {
             "ok": 1, "n": 2, "upserted": [{"index": 2, "_id": "c"}],
             "writeErrors": [{"index": 0, "code": 11000, "errmsg": "E11000"}],
         };
+        assert_eq!(updated(&reply).unwrap(), Some(0));
         assert_eq!(upserted(&reply).unwrap(), [2]);
         let reply = doc! {"ok": 1, "writeErrors": [{"index": 0, "code": 11000}, {"index": 1, "code": 121}]};
-        assert!(matches!(upserted(&reply), Err(StoreError::Refused(_))));
+        assert!(matches!(updated(&reply), Err(StoreError::Refused(_))));
         let reply = doc! {"ok": 1, "n": 1, "upserted": [{"index": 0}], "writeConcernError": {"code": 64}};
-        assert!(matches!(upserted(&reply), Err(StoreError::Unavailable(_))));
+        assert!(matches!(updated(&reply), Err(StoreError::Unavailable(_))));
     }
 }

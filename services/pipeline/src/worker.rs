@@ -315,8 +315,8 @@ async fn drained(mut shutdown: watch::Receiver<bool>, drain: Duration) {
 
 /// Whether a batch is far from what the budget allows, so that nothing of account waits behind it.
 fn is_small(batch: &[LogRecord], budget: Budget) -> bool {
-    let bytes: usize = batch.iter().map(|record| record.value.len()).sum();
-    batch.len() < budget.records / 4 && bytes < budget.bytes / 4
+    let bytes = || batch.iter().map(|record| record.value.len()).sum::<usize>();
+    batch.len() < budget.records / 4 && bytes() < budget.bytes / 4
 }
 
 async fn pause(backoff: &mut Backoff, shutdown: &mut watch::Receiver<bool>) {
