@@ -24,7 +24,8 @@ pub struct Parser<S> {
     rules: Rules,
     counters: Arc<Counters>,
     now: fn() -> Timestamp,
-    /// The highest offset of each partition that the store knows: records up to there may have been worked before.
+    /// The highest offset of each partition that the store knows from where the first batch began, or -1: records up to
+    /// there may have been worked before.
     known: HashMap<(String, i32), i64>,
     open: Tally,
     copied: bool,
@@ -137,7 +138,11 @@ impl<S: Store + Retractions> Parser<S> {
             let known = match self.known.get(&key) {
                 Some(known) => *known,
                 None => {
-                    let known = self.store.highest_offset(topic, partition).await?.unwrap_or(-1);
+                    let known = self
+                        .store
+                        .highest_offset(topic, partition, from)
+                        .await?
+                        .unwrap_or(-1);
                     self.known.insert(key, known);
                     known
                 }

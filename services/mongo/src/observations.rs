@@ -265,9 +265,10 @@ impl MongoStore {
         &self,
         topic: &str,
         partition: i32,
+        from: i64,
     ) -> Result<Option<i64>, StoreError> {
         let highest = |collection: &'static str| {
-            let filter = doc! {"raw.topic": topic, "raw.partition": partition};
+            let filter = doc! {"raw.topic": topic, "raw.partition": partition, "raw.offset": {"$gte": from}};
             let order = doc! {"raw.topic": -1, "raw.partition": -1, "raw.offset": -1};
             async move {
                 let found = self

@@ -18,8 +18,13 @@ impl Store for MongoStore {
         self.ask_ping().await
     }
 
-    async fn highest_offset(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
-        self.read_highest_offset(topic, partition).await
+    async fn highest_offset(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        self.read_highest_offset(topic, partition, from).await
     }
 
     async fn observations_at(

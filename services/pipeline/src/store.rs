@@ -396,11 +396,12 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// Whether it can be reached now.
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// The highest offset of a raw partition that an Observation or a letter names as its writer's.
+    /// The highest offset of a raw partition, from `from` on, that an Observation or a letter names as its writer's.
     fn highest_offset(
         &self,
         topic: &str,
         partition: i32,
+        from: i64,
     ) -> impl Future<Output = Result<Option<i64>, StoreError>> + Send;
 
     /// The Observations whose writer stands in this partition from offset `from` to `to`, both included.

@@ -63,9 +63,14 @@ impl Store for EmbeddedStore {
             .await
     }
 
-    async fn highest_offset(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
+    async fn highest_offset(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> Result<Option<i64>, StoreError> {
         let topic = topic.to_owned();
-        self.read(move |conn| observations::highest_offset(conn, &topic, partition))
+        self.read(move |conn| observations::highest_offset(conn, &topic, partition, from))
             .await
     }
 

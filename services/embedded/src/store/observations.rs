@@ -153,12 +153,17 @@ pub(super) fn document(row: &Row<'_>) -> rusqlite::Result<ObservationDocument> {
     })
 }
 
-pub(super) fn highest_offset(conn: &Connection, topic: &str, partition: i32) -> Result<Option<i64>, DbError> {
+pub(super) fn highest_offset(
+    conn: &Connection,
+    topic: &str,
+    partition: i32,
+    from: i64,
+) -> Result<Option<i64>, DbError> {
     let highest = |table: &str| {
         conn.prepare_cached(&format!(
-            "SELECT max(offset) FROM {table} WHERE topic = ?1 AND partition = ?2"
+            "SELECT max(offset) FROM {table} WHERE topic = ?1 AND partition = ?2 AND offset >= ?3"
         ))?
-        .query_row(params![topic, partition], |r| r.get::<_, Option<i64>>(0))
+        .query_row(params![topic, partition, from], |r| r.get::<_, Option<i64>>(0))
     };
     Ok(highest("observations")?.max(highest("letters")?))
 }

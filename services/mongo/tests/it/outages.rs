@@ -188,7 +188,7 @@ async fn a_read_that_fails_once_is_repeated_and_a_lasting_failure_is_told() {
     store.insert_observations(&[observation(1)]).await.unwrap();
     failing.fail(1, &["find"], doc! {"closeConnection": true}).await;
     assert_eq!(
-        store.highest_offset("ava4.readings.raw", 3).await.unwrap(),
+        store.highest_offset("ava4.readings.raw", 3, 0).await.unwrap(),
         Some(1)
     );
     failing.fail(20, &["find"], doc! {"closeConnection": true}).await;

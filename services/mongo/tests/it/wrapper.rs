@@ -170,7 +170,11 @@ async fn copies_of_an_older_database_do_not_disturb() {
     assert_eq!(won[1], Won::Inserted);
     assert!(matches!(&won[0], Won::Present(other) if other.receipt_id.is_empty() && *other != writer(1)));
     assert_eq!(
-        ground.store.highest_offset("ava4.readings.raw", 3).await.unwrap(),
+        ground
+            .store
+            .highest_offset("ava4.readings.raw", 3, 0)
+            .await
+            .unwrap(),
         Some(2)
     );
     assert_eq!(ground.store.chains().await.unwrap(), Vec::<i32>::new());

@@ -229,30 +229,46 @@ pub(super) async fn the_highest_offset_spans_observations_and_letters<F: StoreFi
     ground: StoreGround<F>,
 ) -> Kept {
     let (store, topic) = ground.store().await?;
-    ensure_eq!(store.highest_offset(&topic, 3).await?, None, "an empty store");
+    ensure_eq!(store.highest_offset(&topic, 3, 0).await?, None, "an empty store");
     store
         .insert_observations(&[observation(&topic, 5), observation(&topic, 7)])
         .await?;
     ensure_eq!(
-        store.highest_offset(&topic, 3).await?,
+        store.highest_offset(&topic, 3, 0).await?,
         Some(7),
         "of the Observations"
     );
     store.insert_letters(&[letter(Shelf::Parked, &topic, 6)]).await?;
     ensure_eq!(
-        store.highest_offset(&topic, 3).await?,
+        store.highest_offset(&topic, 3, 0).await?,
         Some(7),
         "a lower letter changes nothing"
     );
     store.insert_letters(&[letter(Shelf::Dead, &topic, 9)]).await?;
-    ensure_eq!(store.highest_offset(&topic, 3).await?, Some(9), "of the letters");
+    ensure_eq!(
+        store.highest_offset(&topic, 3, 0).await?,
+        Some(9),
+        "of the letters"
+    );
     store.insert_letters(&[letter(Shelf::Parked, &topic, 11)]).await?;
     ensure_eq!(
-        store.highest_offset(&topic, 3).await?,
+        store.highest_offset(&topic, 3, 0).await?,
         Some(11),
         "of either shelf"
     );
-    ensure_eq!(store.highest_offset(&topic, 4).await?, None, "another partition");
-    ensure_eq!(store.highest_offset("elsewhere", 3).await?, None, "another topic");
+    for (from, highest) in [(8, Some(11)), (11, Some(11)), (12, None)] {
+        let found = store.highest_offset(&topic, 3, from).await?;
+        ensure_eq!(found, highest, "from an offset on");
+    }
+    ensure_eq!(
+        store.highest_offset(&topic, 4, 0).await?,
+        None,
+        "another partition"
+    );
+    ensure_eq!(
+        store.highest_offset("elsewhere", 3, 0).await?,
+        None,
+        "another topic"
+    );
     Ok(())
 }

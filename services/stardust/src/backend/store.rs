@@ -24,10 +24,15 @@ impl Store for AnyStore {
         }
     }
 
-    async fn highest_offset(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
+    async fn highest_offset(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> Result<Option<i64>, StoreError> {
         match self {
-            Self::Mongo(store) => store.highest_offset(topic, partition).await,
-            Self::Embedded(store) => store.highest_offset(topic, partition).await,
+            Self::Mongo(store) => store.highest_offset(topic, partition, from).await,
+            Self::Embedded(store) => store.highest_offset(topic, partition, from).await,
         }
     }
 

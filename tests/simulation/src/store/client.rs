@@ -207,8 +207,13 @@ impl Store for SimStore {
         self.read("ping", |_| ()).await
     }
 
-    async fn highest_offset(&self, topic: &str, partition: i32) -> Result<Option<i64>, StoreError> {
-        self.read("highest_offset", |s| s.highest_offset(topic, partition))
+    async fn highest_offset(
+        &self,
+        topic: &str,
+        partition: i32,
+        from: i64,
+    ) -> Result<Option<i64>, StoreError> {
+        self.read("highest_offset", |s| s.highest_offset(topic, partition, from))
             .await
     }
 

@@ -81,11 +81,11 @@ impl StoreState {
         found
     }
 
-    pub(crate) fn highest_offset(&self, topic: &str, partition: i32) -> Option<i64> {
+    pub(crate) fn highest_offset(&self, topic: &str, partition: i32, from: i64) -> Option<i64> {
         let place = |offset| (topic.to_owned(), partition, offset);
-        let observed = self.at.range(place(i64::MIN)..=place(i64::MAX)).next_back();
+        let observed = self.at.range(place(from)..=place(i64::MAX)).next_back();
         let written = self.letters.values().map(|l| &l.writer.position);
-        let letters = written.filter(|p| p.topic == topic && p.partition == partition);
+        let letters = written.filter(|p| p.topic == topic && p.partition == partition && p.offset >= from);
         observed
             .map(|((_, _, offset), _)| *offset)
             .max(letters.map(|p| p.offset).max())
