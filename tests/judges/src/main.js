@@ -34,6 +34,7 @@ const HELP = `Usage: tests/judges/run [--messages N] [--binary PATH] [--seed N] 
   --resources FILE only the resources of this file, one a line, and the planted faults; no stardust needed
   --without JUDGE  leaves a judge out; may stand more than once
   --faults-only    only the planted faults, no stardust needed
+  --fetch-only     only fetches the judges
 
 Example: tests/judges/run --messages 10000 --binary target/release/stardust
 `;
@@ -48,6 +49,7 @@ async function main() {
       resources: { type: 'string' },
       without: { type: 'string', multiple: true, default: [] },
       'faults-only': { type: 'boolean', default: false },
+      'fetch-only': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
@@ -57,6 +59,7 @@ async function main() {
 
   mkdirSync(CACHE, { recursive: true });
   await provision(CACHE);
+  if (options['fetch-only']) return;
   const folder = mkdtempSync(join(CACHE, 'run-'));
   const report = new Report();
   let mapped = [];
